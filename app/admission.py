@@ -1,4 +1,4 @@
-"""Who may begin now, who waits, and who is sent away: bytes, turns and clients, without HTTP."""
+"""Which requests begin now, wait or are refused, by their memory and by client; knows no HTTP."""
 
 from __future__ import annotations
 

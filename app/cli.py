@@ -156,7 +156,7 @@ def _descriptor(text: str) -> int:
     try:
         with socket.socket(fileno=os.dup(number)) as listener:
             listening = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-    except OSError:
+    except (OSError, OverflowError):
         listening = 0
     if not listening:
         raise argparse.ArgumentTypeError(f"{number} is not a socket that listens")

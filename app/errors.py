@@ -4,11 +4,12 @@
     ├── SelectionError
     │   └── UnusableVariable       it asks for a variable that the store has, and nobody can read
     ├── NotJson                    a body that says it is something else than JSON
+    ├── NotForm                    a body that says it is something else than a form
     ├── RequestTimeout             a body that did not arrive in time
     ├── MalformedRequest           what came on a connection is no request as HTTP/1.1 writes it
     ├── UnknownDataset             no dataset of that name in the catalog
-    ├── NoSuchKey                  a Zarr store, as which a dataset is served, has no such key
-    ├── OtherEdition               a Zarr store of which chunks meant something else before
+    ├── NoSuchKey                  the Zarr store that a dataset is served as has no such key
+    ├── OtherEdition               the Zarr store that a client opened has other chunks by now
     ├── UnknownSuffix              no format has files of this suffix
     ├── Unauthorized               no key, or a wrong one, where one is needed
     ├── Forbidden                  a key that lacks the right to this
@@ -57,6 +58,10 @@ class NotJson(SluiceError):
     """The body says that it is something else than JSON."""
 
 
+class NotForm(SluiceError):
+    """The body says that it is something else than a form."""
+
+
 class UnknownDataset(SluiceError):
     """The catalog has no dataset of this name, or none that the caller may know of."""
 
@@ -78,11 +83,11 @@ class UnknownSuffix(SluiceError):
 
 
 class NoSuchKey(SluiceError):
-    """The Zarr store, as which a dataset is served, has no such key; the fact `key` has it."""
+    """The Zarr store that a dataset is served as has no such key; the fact `key` has it."""
 
 
 class OtherEdition(SluiceError):
-    """Chunks of the dataset are asked for as they were in another edition of it."""
+    """Chunks are asked for of an edition of the dataset that is not served any more."""
 
 
 class Unauthorized(SluiceError):

@@ -1,4 +1,4 @@
-"""Types that have one name wherever they are spoken of, and the dataclass of small values."""
+"""Type aliases that the whole package uses, and `record`, the dataclass of small values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cache of what was made once and is likely to be asked for again, bounded in bytes."""
+"""A cache of values by key, bounded in bytes: first in, first out."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Final, Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-# One entry that took more of it would push out too many others.
+# An entry of more than this share of the bound would push out too many others.
 _LARGEST_SHARE: Final = 8
 
 
 class BoundedCache(Generic[K, V]):
-    """Values by key, at most `most_bytes` of both as those who put them there estimate it.
+    """Values by key, of at most `most_bytes` together; callers of `put` say what each takes.
 
-    The oldest go first; what is longer than an eighth of all is not cached. Looking costs what a
-    dictionary's look costs. Any thread may put something.
+    The oldest go first; an entry of more than an eighth of the bound is not cached. `get` is the
+    dictionary's own, and costs no more. Any thread may `put`.
     """
 
     __slots__ = ("_held", "_lock", "_most", "_sizes", "get", "values")
@@ -28,7 +28,7 @@ class BoundedCache(Generic[K, V]):
         self._lock = Lock()
         self._sizes: dict[K, int] = {}
         self.values: dict[K, V] = {}
-        # The value of a key, or None: bound once, since whoever is in a hurry asks here.
+        # The value of a key, or None. Bound once: the hot path looks here.
         self.get = self.values.get
 
     @property
@@ -37,7 +37,7 @@ class BoundedCache(Generic[K, V]):
         return self._held
 
     def put(self, key: K, value: V, nbytes: int) -> None:
-        """Cache `value`, which takes so many bytes together with its key."""
+        """Cache `value`, of `nbytes` with its key; a key that is there keeps its value."""
         if nbytes > self._most // _LARGEST_SHARE:
             return
         with self._lock:

@@ -1,6 +1,7 @@
-"""Tasks of one event loop: many at once, one for all who ask, one ahead, and waiting for others.
+"""Work beside other work: tasks of one event loop, and threads that can be cancelled.
 
-And work in threads that ends when nobody waits for it any more.
+Tasks: many items at once, one run shared by all who ask for it, one part read ahead of its use, and
+waiting for work that others own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from collections.abc import (
     Iterator,
 )
 from concurrent.futures import Executor
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -65,10 +65,10 @@ def _first(failure: BaseException) -> BaseException:
 
 
 async def wait_done(work: asyncio.Future[V]) -> None:
-    """Return when `work` has ended, however it did; whoever is cancelled meanwhile leaves it be.
+    """Return when `work` has ended, however it did; a caller that is cancelled does not cancel it.
 
-    What ``asyncio.wait`` does for many, at half its cost. (A shield would report a failure
-    that comes after its caller left to the loop's handler, although others receive it.)
+    What ``asyncio.wait`` does for many, at half its cost. (``asyncio.shield`` would report a
+    failure that comes after its caller has left to the loop's handler, although others get it.)
     """
     if work.done():
         return
@@ -85,50 +85,56 @@ async def wait_done(work: asyncio.Future[V]) -> None:
         work.remove_done_callback(tell)
 
 
-class Wanted:
-    """Whether somebody waits for what a thread makes: long loops of it are `heeding` that."""
+class CancelToken:
+    """Tells a thread that nobody waits for its work any more: loops of `until_cancelled` end."""
 
-    __slots__ = ("still",)
+    __slots__ = ("cancelled",)
 
     def __init__(self) -> None:
-        self.still = True
+        self.cancelled = False
 
-    def made(self, work: Callable[[*Given], V], *given: *Given) -> V:
-        """What ``work(*given)`` makes; CancelledError once it is not wanted."""
-        before = _wanted.set(self)
+    def run(self, work: Callable[[*Given], V], *given: *Given) -> V:
+        """What ``work(*given)`` returns; CancelledError where it was cancelled before its end.
+
+        Work that was cancelled before it began is not begun.
+        """
+        if self.cancelled:
+            raise asyncio.CancelledError
+        before = _running.set(self)
         try:
             return work(*given)
         finally:
-            _wanted.reset(before)
+            _running.reset(before)
 
 
-_wanted: ContextVar[Wanted | None] = ContextVar("wanted", default=None)
-# Some milliseconds of work in Python.
-_HEEDED: Final = 4096
+# The token of the work that this thread does.
+_running: ContextVar[CancelToken | None] = ContextVar("running", default=None)
+# How often a loop looks: some milliseconds of work in Python.
+_LOOK_EVERY: Final = 4096
 
 
-def heeding(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items; CancelledError among them once what is made of them is not `Wanted`."""
-    wanted = _wanted.get()
+def until_cancelled(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items; raises CancelledError among them once the thread's work is cancelled."""
+    token = _running.get()
     for number, item in enumerate(items):
-        if not number % _HEEDED and wanted is not None and not wanted.still:
+        if not number % _LOOK_EVERY and token is not None and token.cancelled:
             raise asyncio.CancelledError
         yield item
 
 
 async def in_thread(work: Callable[[*Given], V], *given: *Given, pool: Executor | None = None) -> V:
-    """What ``work(*given)`` makes in a thread of the `pool`, or in one of the loop's own.
+    """What ``work(*given)`` returns, from a thread of the `pool` or of the loop's own executor.
 
-    Who is cancelled leaves when the thread has ended, which is soon where its loops are `heeding`.
+    A caller that is cancelled waits for the thread to end; `until_cancelled` ends its loops.
     """
-    wanted = Wanted()
-    running = asyncio.get_running_loop().run_in_executor(pool, wanted.made, work, *given)
+    token = CancelToken()
+    running = asyncio.get_running_loop().run_in_executor(pool, token.run, work, *given)
     try:
         await wait_done(running)
     except asyncio.CancelledError:
-        wanted.still = False
+        token.cancelled = True
         await wait_done(running)
-        running.exception()  # nobody is there to be told
+        running.exception()  # retrieved, or the loop would report it as never seen
         raise
     return running.result()
 
@@ -160,7 +166,7 @@ class SingleFlight(Generic[K, V]):
     async def do(self, key: K, make: Callable[[], Coroutine[object, object, V]]) -> V:
         """The result, or the exception, of the one running ``make()`` for `key`.
 
-        A caller that is cancelled leaves alone; the work is cancelled when its last caller leaves.
+        The work is cancelled when the last of its callers is; the others go on waiting.
         """
         flight = self._flights.get(key)
         if flight is None or flight.task.done():
@@ -193,35 +199,37 @@ class SingleFlight(Generic[K, V]):
             del self._flights[key]
 
 
-async def ahead(
+async def read_ahead(
     parts: Iterable[Item], read: Callable[[Item], Awaitable[V]]
 ) -> AsyncGenerator[V, None]:
-    """What is read of `parts`, in their order; the next one while somebody has the last.
+    """What `read` returns for each of `parts`, in order; one is read while the last is in use.
 
-    Whoever stops asking has ended what is read.
+    At most two results are in memory. Closing the generator cancels what is being read.
     """
     left = iter(parts)
-    reading = _begun(left, read)
+    reading = _reading(left, read)
     try:
         while reading is not None:
             found = await reading
-            # Begun no sooner: no more than `AT_ONCE` are in memory.
-            reading = _begun(left, read)
+            # Begun no sooner: three results would be in memory.
+            reading = _reading(left, read)
             yield found
             del found
     finally:
         if reading is not None:
             reading.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await reading
+            await wait_done(reading)
+            if not reading.cancelled():
+                reading.exception()  # retrieved, or the loop would report it as never seen
 
 
-def _begun(left: Iterator[Item], read: Callable[[Item], Awaitable[V]]) -> asyncio.Task[V] | None:
-    """The next of the parts that are `left`, being read; None where there is none."""
+def _reading(left: Iterator[Item], read: Callable[[Item], Awaitable[V]]) -> asyncio.Task[V] | None:
+    """A task that reads the next of the parts that are `left`; None where there is none."""
     for part in left:
-        return asyncio.ensure_future(_made(read, part))
+        return asyncio.ensure_future(_awaited(read, part))
     return None
 
 
-async def _made(read: Callable[[Item], Awaitable[V]], part: Item) -> V:
+async def _awaited(read: Callable[[Item], Awaitable[V]], part: Item) -> V:
+    # A task wants a coroutine; `read` may return any awaitable.
     return await read(part)

@@ -1,4 +1,4 @@
-"""What the library raises on purpose, as one tree.
+"""What the library raises on purpose, as one tree; and texts of errors that people may read.
 
     SluiceError                    carries a sentence and the facts behind it
     ├── QueryError                 a label or a name cannot be understood
@@ -23,13 +23,9 @@
 
 Nothing here knows HTTP. A missing *key* is never an error: sources answer ``None`` for it.
 
-What libraries say of a broken store, without the words of their code.
-
-It is read by an operator, who knows the store and not Python. What is known to be said is said here
-in the store's own terms; of what is left over only its place is kept.
-
-Only a library's own text passes here, before names and values of the store are put beside it: a
-path may be called None, or self. Those in the text itself are in quotes, or have a slash.
+Texts: `plain_words` says in the store's own terms what other libraries say of a broken store, for
+an operator knows the store and not Python; `redacted` takes secrets out of URLs; `excerpt` and
+`shown` keep long values short.
 """
 
 from __future__ import annotations
@@ -172,8 +168,8 @@ def _as_json(text: str) -> str:
 _PACKAGE: Final = r"the codec '\1' is not known, or its package is not installed"
 _OPTION: Final = r"the option \1 is unknown"
 
-# From words of zarr-python, numcodecs, numpy and xarray to what they mean, in this order.
-_MEANT: Final[Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]] = (
+# From sentences of zarr-python, numcodecs, numpy and xarray to the store's terms, in this order.
+_TRANSLATIONS: Final[Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]] = (
     (
         r"No Zarr data type found that matches (?:\{'name': )?('[^']*'|[^,{}]+)[^.]*",
         r"the data type \1 is not known",
@@ -218,7 +214,7 @@ _MEANT: Final[Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]] = (
     (r"(?<![\w`])`(\w+)`(?![\w`])", r"\1"),
 )  # fmt: skip
 
-# What no operator should read: classes, calls, places in memory, and Python's complaints.
+# What means that a sentence is about code: classes, calls, addresses, and Python's own messages.
 _CODE: Final = re.compile(
     r"\b\w*[a-z](?:Error|Exception|Warning)\b|Traceback|\bErrno\b|\bNone(?:Type)?\b|__\w+__|\w\(\)"
     r"|0x[0-9a-f]{6}|<class|<function|<\w+(?:\.\w+)* object|\bargument\b"
@@ -232,32 +228,35 @@ _CODE: Final = re.compile(
 
 _QUOTED_CODE: Final = re.compile(r"'\w+' object (?:is|has|cannot|does|of)|'NoneType'")
 
-# What comes from the store inside of a library's sentence.
-_GIVEN: Final = r"(?<!\w)'[^'\n]*'(?!\w)|(?<!\w)\"[^\"\n]*\"(?!\w)|\S*/\S*"
-_GIVEN_OR_VALUE: Final = re.compile(rf"{_GIVEN}|\b(None|True|False|nan)\b")
+# Names and values of the store inside a library's sentence: in quotes, or paths.
+_QUOTED: Final = r"(?<!\w)'[^'\n]*'(?!\w)|(?<!\w)\"[^\"\n]*\"(?!\w)|\S*/\S*"
+_QUOTED_OR_VALUE: Final = re.compile(rf"{_QUOTED}|\b(None|True|False|nan)\b")
 
-_UNTOLD: Final = "a value in it is not of the kind that belongs there"
+_UNTRANSLATED: Final = "a value in it is not of the kind that belongs there"
 
 
 def plain_words(text: str) -> str:
-    """A library's `text` in words that an operator knows.
+    """A library's `text` about a document of a store, in terms of the store.
 
-    What has none is said to be of the wrong kind.
+    Where the text is about code, and there is no translation, it says that a value is of the wrong
+    kind. It must not have names or values of the store outside of quotes and paths: an array that
+    is called ``self`` would be taken for code.
     """
-    for pattern, meaning in _MEANT:
+    for pattern, meaning in _TRANSLATIONS:
         text = re.sub(pattern, meaning, text)
-    text = _GIVEN_OR_VALUE.sub(lambda found: _VALUES.get(found[1], found[0]), text)
+    text = _QUOTED_OR_VALUE.sub(lambda found: _VALUES.get(found[1], found[0]), text)
     if not _is_code(text):
         return text
     clauses = text.split(": ")
     sound = next(n for n, _ in enumerate(clauses) if _is_code(": ".join(clauses[: n + 1])))
-    return ": ".join([*clauses[:sound], _UNTOLD])
+    return ": ".join([*clauses[:sound], _UNTRANSLATED])
 
 
 def _is_code(text: str) -> bool:
+    """Whether a text speaks of code, outside of what it quotes from the store."""
     if _QUOTED_CODE.search(text) is not None:
         return True
-    return _CODE.search(re.sub(_GIVEN, "''", text)) is not None
+    return _CODE.search(re.sub(_QUOTED, "''", text)) is not None
 
 
 def excerpt(value: object) -> str:
@@ -274,10 +273,9 @@ def _cut(text: str) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-_USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
-
-
-_URL_QUERY = re.compile(r"(\w+://[^\s?'\")<>]+)\?[^\s'\")<>]+")
+# Up to the last of several @: passwords come unescaped, too.
+_USERINFO: Final = re.compile(r"(?<=://)[^/\s?#]+@")
+_URL_QUERY: Final = re.compile(r"(\w+://[^\s?'\")<>]+)\?[^\s'\")<>]+")
 
 
 def redacted(text: str) -> str:

@@ -1,7 +1,7 @@
-"""What is told of work while it is done: events of stores and the cache, and a request's costs.
+"""What work reports while it is done: events of stores and the cache, and a request's costs.
 
-Events go to a hook. The costs are a request's time in each phase and the chunks that it needed: the
-``Server-Timing`` header and the request's line in the log tell of them.
+Events go to a hook, an `Emit`. The costs are a request's time in each phase and the chunks that it
+needed; the ``Server-Timing`` header and the request's line in the log show them.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Phases:
             self.seconds[name] = self.seconds.get(name, 0.0) + spent
 
     def since(self, name: str, began: float) -> float:
-        """Add a span that ends now, and began at that reading of `perf_counter`; the time now."""
+        """Add a span that ends now and began at the `perf_counter` time `began`; returns now."""
         now = perf_counter()
         self.seconds[name] = self.seconds.get(name, 0.0) + now - began
         return now
@@ -132,9 +132,10 @@ class Phases:
         return sum([spent for name, spent in self.seconds.items() if name not in WAITING])
 
     def recording(self) -> Self:
-        """Inside the block, and in tasks that it starts, `phase` adds to these phases.
+        """A block in which `phase` adds to these phases, also in tasks that it starts.
 
-        (Its own block, since a generator's takes twice as long; one at a time.)
+        One block at a time. (The object is its own context manager: one made of a generator takes
+        twice as long.)
         """
         return self
 

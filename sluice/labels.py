@@ -21,7 +21,7 @@ from sluice.aliases import Array
 JsonScalar: TypeAlias = str | int | float | bool | None
 _Unit: TypeAlias = Literal["s", "ms", "us", "ns"]
 
-# Nothing is written so that begins like this but base64: texts that do are written as that, too.
+# Only base64 begins so: a text that does is written in base64 itself.
 BYTES_MARK: Final = "base64url:"
 
 _UNITS = {
@@ -67,7 +67,10 @@ def format_label(value: object) -> JsonScalar:
 
 
 def format_labels(values: Array) -> list[object]:
-    """The labels of an array as (nested) lists of what `format_label` gives."""
+    """The labels of an array of one dimension or more: nested lists of what `format_label` gives.
+
+    Its instants all have as many digits as the finest of them.
+    """
     match values.dtype.kind:
         case "M":
             return _format_instants(values)

@@ -1,4 +1,4 @@
-"""Whose turn is next: a capacity of bytes, or of threads, that is shared fairly among flows.
+"""A capacity of bytes, or of threads, shared fairly among flows: whose turn is next.
 
 Self-clocked fair queueing (S. J. Golestani, "A self-clocked fair queueing scheme for broadband
 applications", IEEE INFOCOM 1994): a turn comes by what its flow has had before, not by how long it
@@ -27,20 +27,21 @@ from sluice.concurrency import in_thread
 Made = TypeVar("Made")
 Given = TypeVarTuple("Given")
 
-# So many who left may stand among those who wait until they are cleared away.
+# So many entries of waiters that have left may stand in the queue before it is cleared of them.
 _FEW_LEFT: Final = 16
-# The loop must not wait for a core that such work has: where both want it, the loop gets three
-# quarters (sched(7), "The nice value").
+# The niceness of low-priority threads: where they and the loop want one core, the loop gets three
+# quarters of it (sched(7), "The nice value").
 _NICENESS: Final = 5
-# A loop that works for less of its time than this has nobody who waits for it; looked at so often.
+# A loop that is busy for less of its time than this share is calm: nobody waits for it.
 _CALM_SHARE: Final = 0.25
+# How often that is measured.
 _CALM_SECONDS: Final = 0.01
-# Work on the loop begins within so long of a round of the loop, in which all others had theirs.
+# Work on the loop goes on for so long before the loop's other callbacks have their round.
 _ROUND_SECONDS: Final = 0.005
 
 
 class Flow:
-    """One of those among whom turns are shared: a client, or one reading of an array.
+    """A source of requests that gets a fair share: a client, or one reading of an array.
 
     `finish` is the virtual time at which what it asked for so far would be served, if all flows
     were served at once, each at the same pace.
@@ -54,7 +55,7 @@ class Flow:
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """One who waits for `cost`; `turn` has a result as soon as that is its own."""
+    """A request for `cost` that waits in the queue; `turn` gets its result when it is served."""
 
     flow: Flow
     cost: int
@@ -126,7 +127,7 @@ class FairQueue:
 
 
 class FairScheduler:
-    """At most `capacity` is had at once, of bytes or whatever; a larger cost has all there is.
+    """At most `capacity` (bytes, threads) is taken at once; a larger cost takes all of it.
 
     Nobody overtakes the first in the queue, so that a large cost is not kept waiting by small ones
     for ever. It belongs to one event loop.
@@ -182,7 +183,7 @@ class FairScheduler:
 
     @contextmanager
     def charged(self, cost: int) -> Iterator[None]:
-        """The block has `cost` without waiting: others wait until all is within the capacity."""
+        """The block takes `cost` at once, even beyond the capacity: whoever comes later waits."""
         self.held += cost
         try:
             yield
@@ -219,7 +220,7 @@ class Turn:
 
 
 class Calm:
-    """Whether a thread has little to do, by the time that it had a core since it was looked at."""
+    """Whether the calling thread has little to do: by its CPU time since it was last measured."""
 
     __slots__ = ("_busy", "_found", "_looked")
 
@@ -228,25 +229,25 @@ class Calm:
         self._found = True
 
     def __bool__(self) -> bool:
-        """Of the thread that asks."""
+        """As it was found last, or as it is now where that was a while ago."""
         now = perf_counter()
         return self._found if now - self._looked < _CALM_SECONDS else self.see(now, thread_time())
 
     def see(self, now: float, busy: float) -> bool:
-        """The same by a clock, and by the seconds for which the thread has had a core."""
+        """Measure: `now` is a clock's time, `busy` the thread's CPU time, both in seconds."""
         self._found = busy - self._busy < _CALM_SHARE * (now - self._looked)
         self._looked, self._busy = now, busy
         return self._found
 
 
 class Threads:
-    """At most `number` threads of a `pool` (None: the loop's default executor), one a turn.
+    """At most `number` threads of a `pool` (None: the loop's default executor), shared by flows.
 
-    Where there is a pool for `calm` times, its threads are taken while the loop has little to do:
-    what gives way then gives way to other processes, and to nobody who waits here.
+    With a `calm` pool, work goes there while the loop has little to do: the threads of `pool` have
+    a low priority, which would then favour other processes and nobody in this one.
 
-    What waits inside a pool could not be overtaken: it waits before it. Belongs to one event loop;
-    whoever made the pools closes them.
+    Work waits for its turn here, and not in the executor's queue, where nobody could overtake it.
+    Belongs to one event loop; whoever made the pools closes them.
     """
 
     def __init__(self, number: int, pool: Executor | None, calm: Executor | None = None) -> None:
@@ -257,10 +258,10 @@ class Threads:
         self._round_ends = 0.0
 
     async def run(self, flow: Flow, work: Callable[[*Given], Made], *given: *Given) -> Made:
-        """What ``work(*given)`` makes in a thread, in a turn of this flow.
+        """What ``work(*given)`` returns, from a thread, in a turn of this flow.
 
-        Who is cancelled meanwhile leaves when the thread has ended: no thread works for nobody, and
-        what it has in its hands is counted for as long as it has it. Long loops are `heeding` that.
+        A caller that is cancelled waits for the thread to end (see `in_thread`): no thread works
+        unseen, and its turn is counted for as long as it holds memory.
         """
         async with self._scheduler.turn(flow, 1):
             calm = self._calm_pool is not None and self._calm
@@ -270,9 +271,9 @@ class Threads:
     async def cooperatively(
         self, flow: Flow, work: Callable[[*Given], Made], *given: *Given
     ) -> Made:
-        """What ``work(*given)`` makes, on the loop, in the same turns.
+        """What ``work(*given)`` returns, called on the loop, in the same turns.
 
-        Every few milliseconds the loop goes round, however much of this waits.
+        Every few milliseconds the loop has a round for its other callbacks, however much waits.
         """
         async with self._scheduler.turn(flow, 1):
             if perf_counter() > self._round_ends:
@@ -282,7 +283,7 @@ class Threads:
 
 
 def low_priority_pool(threads: int, name: str) -> ThreadPoolExecutor:
-    """Threads for work that keeps a core busy; they give way to the loop."""
+    """An executor for work that keeps a core busy; its threads give way to the loop's."""
     return ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=_give_way)
 
 

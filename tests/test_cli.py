@@ -75,6 +75,7 @@ def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
         (["--port", "http"], "argument --port: 'http' is not a whole number from 0 to 65535"),
         (["--workers", "0"], "argument --workers: '0' is not a whole number from 1 up"),
         (["--workers", "two"], "argument --workers: 'two' is not a whole number from 1 up"),
+        (["--fd", "9" * 20], f"argument --fd: {'9' * 20} is not a socket that listens"),
     ],
 )
 def test_a_wrong_number_is_named_with_its_argument(arguments: list[str], says: str) -> None:

@@ -6,16 +6,17 @@ import asyncio
 import gc
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 import pytest
 
 from sluice.concurrency import (
+    CancelToken,
     SingleFlight,
-    Wanted,
-    heeding,
     in_thread,
     map_concurrently,
+    until_cancelled,
     wait_done,
 )
 from sluice.scheduler import Flow, Threads
@@ -311,7 +312,7 @@ async def test_work_for_nobody_ends(run: Callable[[Callable[[], None]], Awaitabl
 
     def work() -> None:
         try:
-            for _ in heeding(count()):
+            for _ in until_cancelled(count()):
                 begun.set()
         finally:
             ended.set()
@@ -324,10 +325,26 @@ async def test_work_for_nobody_ends(run: Callable[[Callable[[], None]], Awaitabl
     assert ended.is_set()
 
 
-async def test_what_is_wanted_is_made() -> None:
+async def test_work_that_is_cancelled_in_its_queue_is_not_begun() -> None:
+    """A pool that was busy all the while does nothing for who has left."""
+    go_on, begun = threading.Event(), list[str]()
+    with ThreadPoolExecutor(1) as pool:
+        busy = asyncio.ensure_future(in_thread(go_on.wait, pool=pool))
+        left = asyncio.ensure_future(in_thread(begun.append, "left", pool=pool))
+        await asyncio.sleep(0)
+        left.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        assert await busy
+        with pytest.raises(asyncio.CancelledError):
+            await left
+    assert not begun
+
+
+async def test_work_that_is_not_cancelled_is_done() -> None:
     """All items, in a thread and outside of any; and what fails there fails here."""
-    assert await in_thread(lambda n: sum(heeding(range(n))), 10_000) == sum(range(10_000))
-    assert list(heeding("abc")) == ["a", "b", "c"]
-    assert Wanted().made(list, heeding(range(3))) == [0, 1, 2]
+    assert await in_thread(lambda n: sum(until_cancelled(range(n))), 10_000) == sum(range(10_000))
+    assert list(until_cancelled("abc")) == ["a", "b", "c"]
+    assert CancelToken().run(list, until_cancelled(range(3))) == [0, 1, 2]
     with pytest.raises(ZeroDivisionError):
         await in_thread(lambda: 1 // 0)

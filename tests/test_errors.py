@@ -1,10 +1,10 @@
-"""Words of libraries become those of the store; what has none keeps its place."""
+"""Words of libraries become those of the store; URLs in them lose their secrets."""
 
 from __future__ import annotations
 
 import pytest
 
-from sluice.errors import plain_words
+from sluice.errors import plain_words, redacted
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,18 @@ from sluice.errors import plain_words
 def test_words_of_code_are_none_of_an_operators(text: str, told: str) -> None:
     """Known sayings are translated, unknown ones cut; plain words stay."""
     assert plain_words(text).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("GET https://host/x failed", "GET https://host/x failed"),
+        ("'https://user:word@host/x?sig=1'", "'https://host/x?...'"),
+        ("https://user:w@rd@host/x", "https://host/x"),
+        ("https://host?mail=a@b", "https://host?..."),
+        ("s3://bucket/a@b, s3://bucket/c", "s3://bucket/a@b, s3://bucket/c"),
+    ],
+)
+def test_urls_are_shown_without_secrets(text: str, told: str) -> None:
+    """Neither a password is left, however it is spelled, nor a query string; all else stays."""
+    assert redacted(text) == told

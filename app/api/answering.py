@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import Final, TypeVar
+from typing import Final
 
 import xarray as xr
 from fastapi import Request, Response
@@ -22,28 +20,18 @@ from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened
 from .reading import (
     counted_texts,
-    file_answer,
-    file_memory,
+    open_file,
+    open_rows,
     open_spooled,
+    raise_redacted,
     read,
     spooled_size,
-    tell_of,
 )
 from .representations import Representation, accepted_coding, respond
 from .requests import caller, cancellable, lines_of
-from .response_bodies import Counted, LongBody
+from .response_bodies import ByteCounter, LongBody
 from .state import Service
-from .streaming import Held, StreamedFile, StreamedRows
-from .weighing import (
-    Weighed,
-    led_on,
-    memory_bytes,
-    meter_of,
-    open_rows,
-    what_fits,
-)
-
-T = TypeVar("T")
+from .weighing import Weighed, format_advice, memory_bytes, meter_of, what_fits
 
 # Larger files are sent while they are read; larger ones still have no content coding.
 _WHOLE_BYTES: Final = 2**20
@@ -62,28 +50,18 @@ async def answer(
     coded = asked.encoder.coded and asked.result_bytes >= serving.encoding.compress_bytes
     if asked.encoder.file is not None:
         return await _answer_file(request, serving, opened, asked, phases, coded=coded)
-    form = Representation(opened, asked.encoder, accepted_coding(request) if coded else None)
-    if asked.encoder.spooled:
-        whole = partial(open_spooled, request, serving, asked, form, phases)
-        made = partial(spooled_size, request, serving, asked, form, phases)
-        return await respond(request, serving, form, asked.key, phases, whole, made)
-    make = partial(
-        _make if asked.rows is None else _open_rows, request, serving, asked, form, phases
+    representation = Representation(
+        opened, asked.encoder, accepted_coding(request) if coded else None
     )
-    size = None if asked.encoder.sized is None else partial(_size, serving, asked, form)
-    return await respond(request, serving, form, asked.key, phases, make, size)
-
-
-async def _open_rows(
-    request: Request, serving: Service, asked: Weighed, form: Representation, phases: Phases
-) -> StreamedRows:
-    """The table, for which there is memory."""
-    answer, rows = asked.rows, asked.encoder.rows
-    assert answer is not None
-    assert rows is not None
-    tell = partial(tell_of, entry=form.opened.entry)
-    tag = form.plain_tag(asked.key)
-    return await open_rows(request, serving, answer, rows, form, tag, phases, tell)
+    if asked.encoder.spooled:
+        whole = partial(open_spooled, request, serving, asked, representation, phases)
+        made = partial(spooled_size, request, serving, asked, representation, phases)
+        return await respond(request, serving, representation, asked.key, phases, whole, made)
+    make = partial(
+        _make if asked.rows is None else open_rows, request, serving, asked, representation, phases
+    )
+    size = None if asked.encoder.sized is None else partial(_size, serving, asked, representation)
+    return await respond(request, serving, representation, asked.key, phases, make, size)
 
 
 async def _answer_file(
@@ -103,52 +81,49 @@ async def _answer_file(
     only = asked.encoder.file.only
     ranged = only or (bool(lines_of(request, b"range")) and request.method == "GET")
     coded = coded and asked.whole and not ranged and asked.result_bytes <= _UNCODED_BYTES
-    form = Representation(opened, asked.encoder, accepted_coding(request) if coded else None)
-    whole = asked.whole and (asked.result_bytes <= _WHOLE_BYTES or form.coding is not None)
-    streams = form.coding is None and (ranged or not whole)
-    streams = streams and (only or asked.plan.keys is not None)
-    making = open_spooled if asked.encoder.file.deflated else _open if streams else _make
-    make = partial(making, request, serving, asked, form, phases)
+    representation = Representation(
+        opened, asked.encoder, accepted_coding(request) if coded else None
+    )
+    whole = asked.whole and (
+        asked.result_bytes <= _WHOLE_BYTES or representation.coding is not None
+    )
+    streams = representation.coding is None and (ranged or not whole)
+    streams = streams and (only or asked.plan.reading.divisible)
+    making = open_spooled if asked.encoder.file.deflated else open_file if streams else _make
+    make = partial(making, request, serving, asked, representation, phases)
     return await respond(
-        request, serving, form, asked.key, phases, make, partial(_size, serving, asked, form)
+        request,
+        serving,
+        representation,
+        asked.key,
+        phases,
+        make,
+        partial(_size, serving, asked, representation),
     )
 
 
-async def _size(serving: Service, asked: Weighed, form: Representation) -> int | None:
+async def _size(serving: Service, asked: Weighed, representation: Representation) -> int | None:
     """The length of a file, where it can be told before anything is read, or was answered."""
     file = asked.encoder.file or asked.encoder.sized
     assert file is not None
     if file.deflated:
-        return serving.spool.size(form.tag(asked.key))
-    size = await file_size(asked.plan, file, form.opened.fragments)
-    if size is None and not form.opened.entry.rewritten:
-        return form.opened.learned.size(form.tag(asked.key))
+        return serving.spool.size(representation.tag(asked.key))
+    size = await file_size(asked.plan, file, representation.opened.fragments)
+    if size is None and not representation.opened.entry.rewritten:
+        return representation.opened.learned.size(representation.tag(asked.key))
     return size
 
 
-async def _open(
-    request: Request, serving: Service, asked: Weighed, form: Representation, phases: Phases
-) -> StreamedFile:
-    """The file, for which there is memory: it is read as it is sent."""
-    async with AsyncExitStack() as stack:
-        memory = file_memory(serving, asked)
-        held = serving.admission.held(caller(request), memory)
-        await cancellable(request, stack.enter_async_context(held))
-        with phases.recording():
-            file = await cancellable(request, file_answer(serving, asked, form))
-        learned = form.opened.learned
-        learned.see_size(form.plain_tag(asked.key), file.size)
-        stack.callback(learned.see_reading, asked.plan, phases)
-        tell = partial(tell_of, entry=form.opened.entry)
-        return StreamedFile(file, Held(stack.pop_all(), phases, serving.limits.streaming, tell))
-
-
 def _told_what_fits(serving: Service, asked: Weighed, excess: SluiceError) -> SluiceError:
-    return with_fitting(excess, what_fits(serving, asked), led_on(asked))
+    return with_fitting(excess, what_fits(serving, asked), format_advice(asked))
 
 
 async def _make(
-    request: Request, serving: Service, asked: Weighed, form: Representation, phases: Phases
+    request: Request,
+    serving: Service,
+    asked: Weighed,
+    representation: Representation,
+    phases: Phases,
 ) -> bytes | LongBody:
     """The body: at once if it is small and of what is in memory, else when there is room for it.
 
@@ -161,43 +136,49 @@ async def _make(
     # A hop to a thread costs more than a few values do.
     if asked.result_bytes <= inline_bytes:
         with phases.recording():
-            result = _cached(asked.plan, form.opened.entry)
+            result = _cached(asked.plan, representation.opened.entry)
         if isinstance(result, Plan):
             asked = replace(asked, plan=result)
         elif (
             not asked.unmeasured
             or await counted_texts(result, asked, serving.limits) <= inline_bytes
         ):
-            return _encode(result, asked, form, phases)
+            return _encode(result, asked, representation, phases)
     # Texts that nobody has read yet may take all that one answer may have.
     texts = min(asked.plan.text_bytes, serving.limits.text_bytes)
     cost = memory_bytes(asked.plan, asked.result_bytes + texts, asked.encoder.forms)
-    make = partial(_read_and_encode, asked, form, phases, serving, texts)
+    make = partial(_read_and_encode, asked, representation, phases, serving, texts)
     work = serving.admission.run(caller(request), cost, make)
-    return await cancellable(request, work, partial(led_on, asked))
+    return await cancellable(request, work, partial(format_advice, asked))
 
 
 async def _read_and_encode(
-    asked: Weighed, form: Representation, phases: Phases, serving: Service, likely_texts: int
+    asked: Weighed,
+    representation: Representation,
+    phases: Phases,
+    serving: Service,
+    likely_texts: int,
 ) -> bytes | LongBody:
     """The body; memory was taken for `likely_texts` bytes of texts, and is for what they are."""
     meter = meter_of(asked, serving.limits)
     with phases.recording():
-        result = await read(asked, form.opened.entry, meter)
+        result = await read(asked, representation.opened.entry, meter)
     texts = await counted_texts(result, asked, serving.limits)
     encoding = serving.encoding
     inline_bytes = -1 if asked.encoder.package else encoding.inline_bytes
     if asked.cells >= _SOME_CELLS and not asked.encoder.stored:
-        await form.opened.learned.see_values(asked.plan, result.variables)
+        await representation.opened.learned.see_values(asked.plan, result.variables)
     if asked.result_bytes <= inline_bytes and texts <= inline_bytes:
-        return _encode(result, asked, form, phases, was_read=True)
-    began, counted = perf_counter(), Counted()
+        return _encode(result, asked, representation, phases, was_read=True)
+    began, counted = perf_counter(), ByteCounter()
     more = asked.encoder.forms * max(0, texts - likely_texts)
     with serving.admission.budget.charged(more):
-        content = await encoding.writer.write(form.pieces(result, asked.plan.form, counted))
+        content = await encoding.writer.write(
+            representation.pieces(result, asked.plan.form, counted)
+        )
     ended = phases.since("encode", began)
-    learned, format_name = form.opened.learned, asked.encoder.name
-    learned.see_size(form.plain_tag(asked.key), counted.nbytes)
+    learned, format_name = representation.opened.learned, asked.encoder.name
+    learned.see_size(representation.plain_tag(asked.key), counted.nbytes)
     learned.see_pace(format_name, counted.nbytes, ended - began)
     learned.see_reading(asked.plan, phases)
     return content
@@ -206,17 +187,19 @@ async def _read_and_encode(
 def _encode(
     result: xr.Dataset,
     asked: Weighed,
-    form: Representation,
+    representation: Representation,
     phases: Phases,
     *,
     was_read: bool = False,
 ) -> bytes:
     began = perf_counter()
-    content = form.encoder.encode(result, form.opened.fragments, asked.plan.form)
+    content = representation.encoder.encode(
+        result, representation.opened.fragments, asked.plan.form
+    )
     if was_read or asked.cells >= _SOME_CELLS:
-        form.opened.learned.see_size(form.plain_tag(asked.key), len(content))
-    if form.coding is not None:
-        content = compress(form.coding, content)
+        representation.opened.learned.see_size(representation.plain_tag(asked.key), len(content))
+    if representation.coding is not None:
+        content = compress(representation.coding, content)
     phases.since("encode", began)
     return content
 
@@ -226,12 +209,4 @@ def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | Plan:
     try:
         return plan.read_cached()
     except Exception as error:
-        tell_of(error, entry)
-
-
-async def told(work: Awaitable[T], entry: DatasetEntry) -> T:
-    """What is read of a dataset; raises what may be told of a failure."""
-    try:
-        return await work
-    except Exception as error:
-        tell_of(error, entry)
+        raise_redacted(error, entry)

@@ -87,13 +87,13 @@ def create_app(
         ObserveRequests, emit=emit, url_bytes=settings.url_bytes, unlisted=unlisted, form=form
     )
     # The last one added is the first to see a request: refusals are readable across origins too.
-    allow_origins(app, settings.cors_origins)
+    allow_origins(app, settings.cors_origins, form)
     return app
 
 
 def create_app_from_environment() -> FastAPI:
     """What worker processes import: the application with the settings of the environment."""
-    app = create_app(Settings(), shared=Shared.told())
+    app = create_app(Settings(), shared=Shared.from_environment())
     # What was imported lasts, and now nobody waits.
     freeze_objects()
     return app

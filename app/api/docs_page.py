@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -23,7 +24,7 @@ from sluice.encoders.formats import CODINGS, compress, negotiate_coding
 from sluice.errors import SluiceError
 
 from ..catalog.opened import Opened
-from .openapi import Schema
+from .representations import PRIVATE
 from .requests import cancellable, header_of, key_of, seen_entries, service
 from .server_examples import with_examples
 
@@ -40,12 +41,16 @@ _TYPES: Final = {"js": "text/javascript", "css": "text/css", "png": "image/png"}
 _DOCUMENTS_BYTES: Final = 4 * 2**20
 # Of datasets that come first, so many are looked at for one that is open already.
 _FEW: Final = 50
+# So long the document waits for the first of them to be opened: a store may hang.
+_OPENING_SECONDS: Final = 3.0
 _A_DAY: Final = "public, max-age=86400"
 
 
 def add_document(app: FastAPI) -> None:
     """Serve the OpenAPI document, whose text FastAPI would write anew for every request."""
     written: BoundedCache[tuple[str, str], bytes] = BoundedCache(_DOCUMENTS_BYTES)
+    # FastAPI makes its document, which takes a tenth of a second, in steps that others could see.
+    lock = asyncio.Lock()
 
     async def document(request: Request) -> Response:
         root = request.scope.get("root_path", "").rstrip("/")
@@ -53,11 +58,10 @@ def add_document(app: FastAPI) -> None:
         key = root, "" if opened is None else f"{opened.entry.id} {opened.identity}"
         text = written.get(key)
         if text is None:
-            text = await asyncio.to_thread(_written, app.openapi(), root, opened)
+            async with lock:
+                text = await asyncio.to_thread(_written, app, root, opened)
             written.put(key, text, len(text) + len(root))
-        headers = {"Cache-Control": "no-cache"}
-        if service(request).keys:
-            headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key"}
+        headers = PRIVATE if service(request).keys else {"Cache-Control": "no-cache"}
         return Response(text, 200, headers, "application/json")
 
     if app.openapi_url:
@@ -74,20 +78,19 @@ async def _first(request: Request) -> Opened | None:
     with suppress(SluiceError):
         key = key_of(request, serving)
     entries = seen_entries(serving, key)
-    ids = [entry.id for entry, _ in zip(entries, range(_FEW), strict=False)]
+    ids = [entry.id for entry in islice(entries, _FEW)]
     found = next(filter(None, map(serving.opened.peek, ids)), None)
     if found is None and ids:
-        try:
-            found = await cancellable(request, serving.opened.get(ids[0]))
-        except SluiceError:
-            # It says how to ask, whether or not there is something to ask for just now.
-            return None
+        # It says how to ask, whether or not there is something to ask for just now.
+        with suppress(SluiceError, TimeoutError):
+            async with asyncio.timeout(_OPENING_SECONDS):
+                found = await cancellable(request, serving.opened.get(ids[0]))
     return found
 
 
-def _written(document: Schema, root: str, opened: Opened | None) -> bytes:
+def _written(app: FastAPI, root: str, opened: Opened | None) -> bytes:
     servers = {"servers": [{"url": root}]} if root else {}
-    text = json.dumps({**document, **servers}, ensure_ascii=False)
+    text = json.dumps({**app.openapi(), **servers}, ensure_ascii=False)
     if opened is not None:
         told = with_examples(json.loads(text), opened.entry.id, opened.prepared)
         text = json.dumps(told, ensure_ascii=False)

@@ -49,8 +49,27 @@ _EXPOSED: Final = (
 )
 
 
+# The form in which a problem of a request is sent.
+ProblemForm: TypeAlias = Callable[[Scope, Response], Response]
+
+
+def as_it_is(scope: Scope, failed: Response) -> Response:
+    """A problem document, whatever was asked for."""
+    return failed
+
+
 class _CORS(CORSMiddleware):
-    """Refused preflights are problem documents, like every other error."""
+    """Refused preflights are problems in the `form` of all others."""
+
+    def __init__(self, app: ASGIApp, origins: tuple[str, ...], form: ProblemForm) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["*"],
+            expose_headers=_EXPOSED,
+        )
+        self._form = form
 
     def preflight_response(self, request_headers: Headers) -> Response:
         answer = super().preflight_response(request_headers)
@@ -62,19 +81,26 @@ class _CORS(CORSMiddleware):
         }
         reason = bytes(answer.body).decode()
         kept = {name: v for name, v in answer.headers.items() if not name.startswith("content-")}
-        return problem(400, "cors", "Not allowed across origins", f"{reason}.", facts, kept)
+        failed = problem(400, "cors", "Not allowed across origins", f"{reason}.", facts, kept)
+        return _Formed(failed, self._form)
 
 
-def allow_origins(app: FastAPI, origins: tuple[str, ...]) -> None:
+class _Formed(Response):
+    """A problem, which takes its form as it is sent: then it is known what was asked for."""
+
+    def __init__(self, failed: Response, form: ProblemForm) -> None:
+        super().__init__(failed.body, failed.status_code)
+        self._failed = failed
+        self._form = form
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._form(scope, self._failed)(scope, receive, send)
+
+
+def allow_origins(app: FastAPI, origins: tuple[str, ...], form: ProblemForm = as_it_is) -> None:
     """Let pages of these `origins` read answers; with none of them nothing changes."""
     if origins:
-        app.add_middleware(
-            _CORS,
-            allow_origins=origins,
-            allow_methods=["GET", "HEAD", "POST"],
-            allow_headers=["*"],
-            expose_headers=_EXPOSED,
-        )
+        app.add_middleware(_CORS, origins=origins, form=form)
 
 
 class UnlistedOrigins:
@@ -107,15 +133,6 @@ def _is_own(origin: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether the page came from the address that it asks; a browser names that for a POST."""
     host = origin.partition(b"://")[2]
     return any(name in (b"host", b"x-forwarded-host") and value == host for name, value in headers)
-
-
-# The form in which a problem of a request is sent.
-ProblemForm: TypeAlias = Callable[[Scope, Response], Response]
-
-
-def as_it_is(scope: Scope, failed: Response) -> Response:
-    """A problem document, whatever was asked for."""
-    return failed
 
 
 def install_problems(app: FastAPI, form: ProblemForm = as_it_is) -> None:
@@ -199,7 +216,7 @@ class ObserveRequests:
         limit = self._url_bytes
         detail = (
             f"The path and query have {length} bytes; at most {limit} are read."
-            " Send a long selection as the JSON object of a POST."
+            " Send a long selection as a POST: the native routes take a JSON object, EDR a form."
         )
         facts = {"estimate": length, "limit": limit}
         failed = problem(414, "url-too-long", "The URL is too long", detail, facts)

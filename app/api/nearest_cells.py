@@ -1,4 +1,4 @@
-"""The cells that are nearest to the places of a request: found, and how far they are told."""
+"""The cells that are nearest to the places of a request, and their distances."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sluice.engine.nearest import (
 from sluice.selection import Near, Selection
 
 from ..catalog.opened import Opened
-from .answering import told
+from .reading import redacting
 from .requests import caller, cancellable
 from .state import Service
 from .weighing import memory_bytes
@@ -65,7 +65,8 @@ async def cells_of(
 ) -> GridCells:
     """The cells of the grid, which stay as long as the dataset is open.
 
-    At one position of what its coordinates are over, or at all, which must have the same then.
+    Where its coordinates have a dimension besides (`grid.over`), they are those at this position
+    along it; with None, those of all positions. Raises SelectionError where these differ.
     """
     kept = opened.cells
     for key in ((grid, None), (grid, position)):
@@ -102,7 +103,7 @@ async def _read_cells(
         raise excess
 
     async def work() -> GridCells | None:
-        return await told(read_cells(planned, grid, position), opened.entry)
+        return await redacting(read_cells(planned, grid, position), opened.entry)
 
     found = await serving.admission.run(caller(request), cost, work)
     if found is None:

@@ -44,6 +44,7 @@ from ..errors import (
     Forbidden,
     MalformedRequest,
     NoSuchKey,
+    NotForm,
     NotJson,
     NotTold,
     OtherEdition,
@@ -102,6 +103,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
         Forbidden: ProblemKind(403, "forbidden", "The key lacks the right"),
         MalformedRequest: ProblemKind(400, "bad-request", "Bad Request"),
         NotJson: ProblemKind(415, "not-json", "The body is not JSON"),
+        NotForm: ProblemKind(415, "not-form", "The body is no form"),
         # Who sends no more is not waited for on the same connection (RFC 9110, section 15.5.9).
         RequestTimeout: ProblemKind(
             408,
@@ -228,8 +230,15 @@ def plain_problem(
     status: int, detail: str, facts: Document, headers: Mapping[str, str] | None = None
 ) -> Response:
     """A problem that has no kind of its own: it is called like its status."""
-    phrase = HTTPStatus(status).phrase
+    phrase = _phrase(status)
     return problem(status, phrase.lower().replace(" ", "-"), phrase, detail, facts, headers)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:  # whoever embeds the application may have routes with one of their own
+        return f"Status {status}"
 
 
 def _shortened(fact: object) -> object:
@@ -286,17 +295,15 @@ def _retry_after(error: SluiceError) -> dict[str, str]:
 
 
 def _path_problem(scope: Scope, error: HTTPException) -> Response:
-    """Starlette's own 404 and 405 in the form of all other problems."""
+    """Starlette's own 404 and 405 in the form of all other problems; others say what they say."""
     facts = {"method": scope["method"], "path": scope["path"]}
-    headers = dict(error.headers or {})
-    match error.status_code:
-        case 404:
-            detail = "Nothing is at this path; /datasets lists the datasets, /docs the paths."
-        case 405:
-            headers["Allow"] = ", ".join(_methods_of(scope))
-            detail = f"This path takes {headers['Allow']} only."
-        case _:
-            detail = str(error.detail)
+    headers, detail = dict(error.headers or {}), str(error.detail)
+    is_own = detail == _phrase(error.status_code)
+    if is_own and error.status_code == 404:
+        detail = "Nothing is at this path; /datasets lists the datasets, /docs the paths."
+    elif is_own and error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods_of(scope))
+        detail = f"This path takes {headers['Allow']} only."
     return plain_problem(error.status_code, detail, facts, headers)
 
 

@@ -25,7 +25,7 @@ from .requests import caller, header_of, is_public
 from .response_bodies import (
     PIECE_BYTES,
     BackpressureResponse,
-    Counted,
+    ByteCounter,
     LongBody,
     Piece,
     RawHeader,
@@ -95,18 +95,18 @@ class Representation:
         """The entity tag: of what the dataset is, what the `key` chooses of it, and the form."""
         chosen, own = key
         common = (self.encoder.media_type, self.coding, chosen, self.encoder.writer)
-        shared = self.opened.told.get(common)
+        shared = self.opened.tag_digests.get(common)
         if shared is None:
             text = spelled((self.opened.identity, *common, __version__))
             shared = digest(text)
-            self.opened.told.put(common, shared, _DIGEST_BYTES + _SIGN_BYTES * len(text))
+            self.opened.tag_digests.put(common, shared, _DIGEST_BYTES + _SIGN_BYTES * len(text))
         return entity_tag(shared, own)
 
     def plain_tag(self, key: SelectionKey) -> str:
         """The tag that the answer has without a content coding."""
         return (self if self.coding is None else replace(self, coding=None)).tag(key)
 
-    def pieces(self, dataset: xr.Dataset, form: Hashable, counted: Counted) -> Iterator[Piece]:
+    def pieces(self, dataset: xr.Dataset, form: Hashable, counted: ByteCounter) -> Iterator[Piece]:
         """The answer that `dataset` is, in pieces of a few milliseconds of work each.
 
         They are `counted` before any coding; for `form` see `FragmentCache`.
@@ -145,7 +145,7 @@ def accepted_coding(request: Request) -> str | None:
 async def respond(
     request: Request,
     serving: Service,
-    form: Representation,
+    representation: Representation,
     key: SelectionKey,
     phases: Phases,
     make: Callable[[], Awaitable[bytes | LongBody | StreamedFile | StreamedRows]],
@@ -160,31 +160,37 @@ async def respond(
     nothing to keep.
     """
     headers: RawHeaders = []
-    if form.opened.freshness.unreachable:
+    if representation.opened.freshness.unreachable:
         headers.append((b"x-sluice-store", b"unreachable"))
     tag: str | None = None
     if request.method == "POST":
         headers.append((b"cache-control", b"no-store"))
     else:
-        tag = form.tag(key)
-        weak = form.opened.entry.rewritten
+        tag = representation.tag(key)
+        weak = representation.opened.entry.rewritten
         headers.append((b"etag", f"W/{tag}".encode() if weak else tag.encode()))
-        headers += caching(serving, form.opened.entry, "Accept, Accept-Encoding")
+        headers += caching(serving, representation.opened.entry, "Accept, Accept-Encoding")
         if is_known(request, tag, weak=weak):
             return RawResponse(304, [*headers, timing(phases)])
         if weak:
             # Parts of two moments would be put together (RFC 9110, section 13.1.5).
             tag = None
-        elif form.coding is None and (form.encoder.file is not None or form.encoder.spooled):
+        elif representation.coding is None and (
+            representation.encoder.file is not None or representation.encoder.spooled
+        ):
             headers.append((b"accept-ranges", b"bytes"))
         if request.method == "HEAD":
-            headers += [*form.headers(key), *await _length(form, size), timing(phases)]
+            headers += [
+                *representation.headers(key),
+                *await _length(representation, size),
+                timing(phases),
+            ]
             return RawResponse(200, headers)
     content = await make()
-    headers += (*form.headers(key), timing(phases))
+    headers += (*representation.headers(key), timing(phases))
     if isinstance(content, StreamedFile | StreamedRows):
         return await content.response(request, headers, tag)
-    return made(request, serving, headers, content)
+    return body_response(request, serving, headers, content)
 
 
 def is_known(request: Request, tag: str, *, weak: bool) -> bool:
@@ -205,7 +211,7 @@ def is_known(request: Request, tag: str, *, weak: bool) -> bool:
     return bool(known) and is_not_modified(known, tag)
 
 
-def made(
+def body_response(
     request: Request,
     serving: Service,
     headers: RawHeaders,
@@ -223,10 +229,10 @@ def made(
 
 
 async def _length(
-    form: Representation, size: Callable[[], Awaitable[int | None]] | None
+    representation: Representation, size: Callable[[], Awaitable[int | None]] | None
 ) -> RawHeaders:
     """How long the body will be, where that is known before it is made."""
-    found = None if size is None or form.coding is not None else await size()
+    found = None if size is None or representation.coding is not None else await size()
     return [] if found is None else [(b"content-length", str(found).encode())]
 
 

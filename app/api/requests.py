@@ -1,7 +1,7 @@
 """What a route learns of its request: the service behind it, its headers, who sent it.
 
-And what that caller may see: API keys at the door of the routes. All work for a request ends when
-its time is over, or its client has left.
+And what that caller may see, by its API key. All work for a request ends when its time is over, or
+its client has left.
 """
 
 from __future__ import annotations
@@ -270,12 +270,12 @@ async def ending(receive: Receive, end: float) -> AsyncIterator[Clock]:
 
 
 async def cancellable(
-    request: Request, work: Coroutine[object, object, T], led_on: Callable[[], str] = str
+    request: Request, work: Coroutine[object, object, T], advice: Callable[[], str] = str
 ) -> T:
     """What `work` brings; it is cancelled when the deadline comes or the client leaves before.
 
     So everything is awaited that may take long. The deadline is that of the request, however many
-    parts of it are awaited so; `led_on` is told who meets it. The body of the request must have
+    parts of it are awaited so; `advice` is told to who meets it. The body of the request must have
     been read. Raises DeadlineExceeded, and Starlette's ClientDisconnect.
     """
     admission = service(request).admission
@@ -288,7 +288,7 @@ async def cancellable(
         admission.refuse("deadline")
         raise DeadlineExceeded(
             f"There was no answer within {admission.seconds:g} seconds, the most that a request may"
-            f" take: ask for a smaller part.{led_on()}",
+            f" take: ask for a smaller part.{advice()}",
             limit_seconds=admission.seconds,
         ) from None
 

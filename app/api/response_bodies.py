@@ -77,8 +77,8 @@ class BackpressureResponse(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class Counted:
-    """How many bytes a content has that comes in pieces."""
+class ByteCounter:
+    """Counts the bytes of a content that comes in pieces."""
 
     def __init__(self) -> None:
         self.nbytes = 0
@@ -95,7 +95,7 @@ def even_pieces(pieces: Sequence[Piece]) -> Iterator[bytes]:
     short: list[Piece] = []
     length = 0
     for piece in pieces:
-        if length + len(piece) > PIECE_BYTES:
+        if short and length + len(piece) > PIECE_BYTES:
             yield b"".join(short)
             short, length = [], 0
         cut = len(piece) - len(piece) % PIECE_BYTES

@@ -264,4 +264,4 @@ def _text(opened: Opened, doors: Sequence[Door]) -> bytes:
         for grid in grids_of(opened.prepared)
     ]
     links = links_of(doors, opened)
-    return json_bytes({**opened.entry.told, **told, "grids": grids, "links": links})
+    return json_bytes({**opened.entry.summary, **told, "grids": grids, "links": links})

@@ -20,8 +20,6 @@ _TABLE: Final = re.compile(r"Then ask for a part of it.*?(?=\*\*Values by label\
 _SIGNS: Final = "/:,-"
 
 Asked = Mapping[str, str]
-# By their names: a few words, and the parameters.
-Examples = Mapping[str, tuple[str, Asked]]
 
 
 @record

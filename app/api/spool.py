@@ -67,7 +67,7 @@ class SpooledFile:
             raise (_no_room(error) if isinstance(error, OSError) else error) from error
 
     def place_of(self, start: int, nbytes: int) -> int:
-        """Where the first bytes from `start` on are that must be waited for: there are none."""
+        """`start` itself: nothing has to be read from a store any more."""
         return start
 
     async def pieces(self, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
@@ -134,14 +134,14 @@ class Spool:
         self._kept: dict[Hashable, _Kept] = {}
         self._held = 0
 
-    def filled(self) -> SpoolFilled:
-        """How much the spool holds, those files included that are only read on."""
-        return SpoolFilled(self._held)
-
     @property
     def held_bytes(self) -> int:
-        """The bytes of all files."""
+        """The bytes of all files, of those too that are dropped and still read."""
         return self._held
+
+    def filled(self) -> SpoolFilled:
+        """The event that tells of `held_bytes`."""
+        return SpoolFilled(self._held)
 
     def size(self, key: Hashable) -> int | None:
         """The length of the file under `key`, if it is there and whole."""

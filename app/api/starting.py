@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -49,6 +50,8 @@ from ..telemetry.metrics import Metrics
 from .response_bodies import BodyWriter
 from .spool import Spool
 from .state import Encoding, RequestLimits, Service, StreamLimits
+
+log = logging.getLogger(__name__)
 
 
 async def start(
@@ -269,14 +272,20 @@ async def _spool(settings: Settings, emit: Emit, stack: AsyncExitStack) -> Spool
 
 @asynccontextmanager
 async def _background(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    """The work that never ends by itself goes on inside the block."""
+    """The work that never ends by itself goes on inside the block; that it ended is logged."""
     task = asyncio.create_task(work)
+    task.add_done_callback(_write_end)
     try:
         yield
     finally:
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait([task])
+
+
+def _write_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        name = getattr(task.get_coro(), "__qualname__", "some work")
+        log.error("%s has ended, and goes on after a restart", name, exc_info=error)
 
 
 def _reader(settings: Settings, stack: AsyncExitStack) -> Reader:

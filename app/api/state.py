@@ -1,4 +1,4 @@
-"""What lives as long as the server does, and how a route gets at it."""
+"""What lives as long as the server does: what routes work with, and the limits of requests."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from .spool import Spool
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """What an answer may have that is sent while it is read: its `reading`, and seconds, in all and
-    without a byte more.
+    """The most of an answer that is sent while it is read: what it reads, and how long it takes.
+
+    It may take `seconds` in all, and `stall_seconds` from some values to the next ones.
     """
 
     reading: ReadLimits
@@ -35,10 +36,11 @@ class StreamLimits:
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """The most that one request may have: what it reads, and memory at any time, bytes of texts of
-    variable length, labels in a list, bytes of a body.
+    """The most that one request may have.
 
-    `streaming` is for what is sent while it is read, `whole` for what is made before.
+    `whole` is for what is made before it is sent, `streaming` for what is sent while it is read.
+    `memory_bytes` is what it has in memory at any time, `text_bytes` its texts of variable length,
+    `labels` how many there are in a list, `body_bytes` what its body has.
     """
 
     whole: ReadLimits
@@ -55,7 +57,7 @@ _FEW: Final = 100
 
 
 class DatasetLists:
-    """Keeps the texts of one catalog, by who asks for them."""
+    """Keeps the JSON of ``/datasets``, which is another one for each key, for one catalog."""
 
     def __init__(self) -> None:
         self._catalog: Catalog | None = None
@@ -64,19 +66,21 @@ class DatasetLists:
     async def text(
         self, catalog: Catalog, asker: Hashable, entries: Iterable[DatasetEntry]
     ) -> bytes:
-        """What is told of those `entries` of the `catalog` that the `asker` may see."""
+        """The list of `entries`, which are those of the `catalog` that the `asker` may see."""
         if catalog is not self._catalog:
             self._catalog, self._texts = catalog, BoundedCache(_KEPT_BYTES)
         texts = self._texts
         if (text := texts.get(asker)) is None:
-            few = len(catalog.entries) <= _FEW
+            # Now: a thread would see the keys of a reload that comes meanwhile.
+            entries = list(entries)
+            few = len(entries) <= _FEW
             text = _text(entries) if few else await asyncio.to_thread(_text, entries)
             texts.put(asker, text, len(text))
         return text
 
 
 def _text(entries: Iterable[DatasetEntry]) -> bytes:
-    return json_bytes({"datasets": [entry.told for entry in entries]})
+    return json_bytes({"datasets": [entry.summary for entry in entries]})
 
 
 # Where a selection leaves, in its request's scope, what it cost.
@@ -90,9 +94,10 @@ ABORT: Final = "abort"
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """From which result sizes on, in bytes, an answer leaves the loop, and is compressed.
+    """Where answers are encoded, by the bytes of their results.
 
-    It leaves the loop for where long ones are written.
+    Up to `inline_bytes` on the event loop, larger ones by the `writer`; from `compress_bytes` on
+    they have a content coding, if the client takes one.
     """
 
     inline_bytes: int

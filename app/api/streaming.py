@@ -67,21 +67,24 @@ async def _send(piece: memoryview, send: Send) -> None:
 
 @record
 class Held:
-    """What a stream holds until its end, and may take; `tell` raises what is told of a failure."""
+    """What a stream holds until its end, and may take.
+
+    `fail` is called with what kept the rest from being read, and raises what may be told of it.
+    """
 
     stack: AsyncExitStack
     phases: Phases
     limits: StreamLimits
-    tell: Callable[[Exception], NoReturn]
+    fail: Callable[[Exception], NoReturn]
 
     async def begun(
         self, request: Request, pieces: AsyncGenerator[memoryview, None], nbytes: int
     ) -> Stream:
-        """The stream of these pieces, of which so many bytes are there; raises what `tell` does."""
-        told = self._told(pieces)
-        self.stack.push_async_callback(told.aclose)
-        first = await cancellable(request, self._first(told, nbytes))
-        return Stream(first, told, self.stack.pop_all(), self.phases, self.limits)
+        """The stream of these pieces, of which so many bytes are there; raises as `fail`."""
+        safe = self._redacted(pieces)
+        self.stack.push_async_callback(safe.aclose)
+        first = await cancellable(request, self._first(safe, nbytes))
+        return Stream(first, safe, self.stack.pop_all(), self.phases, self.limits)
 
     async def _first(
         self, pieces: AsyncGenerator[memoryview, None], nbytes: int
@@ -95,7 +98,7 @@ class Held:
                     break
         return first
 
-    async def _told(
+    async def _redacted(
         self, pieces: AsyncGenerator[memoryview, None]
     ) -> AsyncGenerator[memoryview, None]:
         async with aclosing(pieces):
@@ -103,7 +106,7 @@ class Held:
                 async for piece in pieces:
                     yield piece
             except Exception as error:
-                self.tell(error)
+                self.fail(error)
 
 
 @record
@@ -114,7 +117,7 @@ class StreamedRows:
     held: Held
 
     async def response(self, request: Request, headers: RawHeaders, tag: str | None) -> Response:
-        """The whole, without a length; its first rows have been read. Raises what `tell` raises."""
+        """The whole, without a length; its first rows have been read. Raises as `fail`."""
         async with self.held.stack:
             stream = await self.held.begun(request, self.pieces, 1)
         return StreamedResponse(200, headers, stream)
@@ -126,7 +129,10 @@ class Readable(Protocol):
     @property
     def size(self) -> int: ...
     def place_of(self, start: int, nbytes: int) -> int:
-        """Up to where it is read from `start` on before so much is there that had to be awaited."""
+        """The end of the first `nbytes` from `start` on that have to be read from a store.
+
+        What the file has before and between them, such as its head, is there anyway.
+        """
 
     def pieces(self, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
         """The bytes from `start` to `stop`."""
@@ -142,7 +148,7 @@ class StreamedFile:
     async def response(self, request: Request, headers: RawHeaders, tag: str | None) -> Response:
         """The whole file, or with a `tag` the part that the request wants of it.
 
-        The first values have been read. Raises RangeNotSatisfiable, and what `tell` raises.
+        The first values have been read. Raises RangeNotSatisfiable, and as `fail`.
         """
         size, part = self.file.size, None
         async with self.held.stack:
@@ -203,8 +209,9 @@ async def _abort(scope: Scope) -> None:
 
 # One range of bytes; of several the server may send the whole (section 14.2), and this one does.
 _RANGE: Final = re.compile(r"\s*bytes\s*=[\s,]*(\d*)\s*-\s*(\d*)[\s,]*", re.IGNORECASE)
-# No file is longer than a number of so many digits can say.
-_MOST_DIGITS: Final = 19
+# No file is as long as the least number of more digits says, which int() takes long for.
+_MOST_DIGITS: Final = 18
+_BEYOND: Final = 10**_MOST_DIGITS
 
 
 @record
@@ -233,18 +240,22 @@ def asked_range(given: str | None, if_range: str | None, tag: str, size: int) ->
     found = _RANGE.fullmatch(given)
     if found is None or not any(found.groups()):
         return None
-    first, last = found.groups()
-    if len(first) > _MOST_DIGITS or len(last) > _MOST_DIGITS:
-        raise _none_of(size)
-    if not first:
-        start, stop = max(0, size - int(last)), size
-    elif last and int(last) < int(first):
+    first, last = (_position(digits) if digits else None for digits in found.groups())
+    if first is None:
+        start, stop = max(0, size - (last or 0)), size
+    elif last is not None and last < first:
         return None
     else:
-        start, stop = int(first), min(size, int(last) + 1) if last else size
+        start, stop = first, size if last is None else min(size, last + 1)
     if start >= stop:
         raise _none_of(size)
     return ByteRange(start, stop, size)
+
+
+def _position(digits: str) -> int:
+    """The position; any that is beyond the end of all files is as far (section 14.1.2)."""
+    digits = digits.lstrip("0")
+    return int(digits or "0") if len(digits) <= _MOST_DIGITS else _BEYOND
 
 
 def _none_of(size: int) -> RangeNotSatisfiable:

@@ -1,34 +1,29 @@
 """What a planned answer counts for in its format, and which limit it exceeds, for every door alike.
 
 Memory is what is in flight at once; work has limits of its own. What is made whole counts as it is,
-what is sent while it is read has a window in memory, however long it is. A table that is sent so
-has no length before its last row: it comes in chunks, whole and under any coding.
+what is sent while it is read has a window in memory, however long it is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
-from contextlib import AsyncExitStack, aclosing
-from typing import Final, NoReturn
+from collections.abc import Hashable, Mapping
+from typing import Final
 
 import xarray as xr
-from fastapi import Request
 
 from sluice.aliases import record
 from sluice.arrays.texts import TextMeter, text_bytes
 from sluice.datasets import ResultSchema
 from sluice.encoders.encoder import Encoder, with_package
-from sluice.encoders.formats import CODINGS, ENCODERS
+from sluice.encoders.formats import ENCODERS
 from sluice.encoders.tables import RowFormat
 from sluice.engine import (
-    AT_ONCE,
     MOST_DECIDING_CELLS,
     Costs,
     Fitting,
     Plan,
     RowAnswer,
-    Watch,
     cells_excess,
     file_costs,
     fitting,
@@ -37,13 +32,9 @@ from sluice.engine import (
     times_excess,
 )
 from sluice.errors import LimitError, SelectionError, SluiceError
-from sluice.instrumentation import Phases
 
-from .representations import Representation, SelectionKey
-from .requests import caller, cancellable
-from .response_bodies import BodyWriter, Counted
+from .representations import SelectionKey
 from .state import RequestLimits, Service
-from .streaming import Held, StreamedRows
 
 # What reads more is sent while it is read, where its format can be.
 _WHOLE_CHUNK_BYTES: Final = 256 * 2**20
@@ -105,7 +96,7 @@ def weigh(
     rows = None
     large = weight > _WHOLE_TABLE_BYTES or reading.chunk_bytes > _WHOLE_CHUNK_BYTES
     if large and encoder.rows is not None and plan.keys is not None:
-        rows, excess = within_limits(limits, plan, encoder.rows, weight, excess)
+        rows, excess = _rows_within(limits, plan, encoder.rows, weight, excess)
     if excess is None and encoder.file is not None and schema.cells > MOST_DECIDING_CELLS:
         excess = cells_excess(plan, encoder.file)
     too_long = texts_excess(encoder, texts, limits.text_bytes) if texts else None
@@ -131,7 +122,7 @@ def _judged(
         excess = memory_excess(needed, limits.memory_bytes)
     if excess is None and chunk_bytes <= _WHOLE_CHUNK_BYTES:
         return None, True, None
-    if encoder.file is None or plan.keys is None:
+    if encoder.file is None or not plan.reading.divisible:
         return excess, True, None
     # What comes before the values of a file is in memory as a whole.
     if plan.schema.attribute_bytes > limits.whole.result_bytes:
@@ -151,20 +142,21 @@ def costs_when_read(asked: Weighed) -> Costs:
     plan, file_format = asked.plan, asked.encoder.file
     if asked.rows is not None:
         return asked.rows.costs
-    if asked.whole or file_format is None or plan.keys is None:
+    if asked.whole or file_format is None or not plan.reading.divisible:
         return plan.whole_costs
     return asked.costs or file_costs(plan, file_format)
 
 
-def led_on(asked: Weighed) -> str:
-    """Which formats are sent while they are read, for who asks for too much of one that is not; and
-    which needs less memory.
+def format_advice(asked: Weighed) -> str:
+    """A sentence for who asks for too much of a format; empty where no other one helps.
+
+    It names those that are sent while they are read, or one that needs less memory.
     """
     file, excess = asked.encoder.file, asked.excess
     by_rows = asked.encoder.rows is not None or (file is not None and file.chunked is False)
     if by_rows and excess and excess.facts.get("limited") == "memory_bytes":
         return " A file with chunks of its own takes less memory: f=netcdf."
-    if asked.encoder.streams or asked.plan.keys is None:
+    if asked.encoder.streams or not asked.plan.reading.divisible:
         return ""
     streams = (f"f={name}" for name, other in ENCODERS.items() if other.streams)
     others = asked.encoder.instead or ", ".join(streams)
@@ -196,10 +188,10 @@ def texts_excess(
         limit=most_bytes,
         variable=str(longest),
     )
-    return told_of_texts(error, encoder)
+    return text_refusal(error, encoder)
 
 
-def told_of_texts(error: LimitError, encoder: Encoder) -> SluiceError:
+def text_refusal(error: LimitError, encoder: Encoder) -> SluiceError:
     """A refusal of texts, as the format has it: a file cannot have a variable of so long texts."""
     name = error.facts.get("variable")
     if encoder.file is None or name is None or error.facts.get("limited") != "text_bytes":
@@ -231,6 +223,15 @@ def meter_of(asked: Weighed, limits: RequestLimits) -> TextMeter | None:
     )
 
 
+def slab_meter(limits: RequestLimits) -> TextMeter:
+    """What counts the texts of a part of an answer that is in memory by itself.
+
+    Each part may have as many as an answer that is in memory as a whole.
+    """
+    whole = limits.whole
+    return TextMeter(0, whole.result_bytes, 0, whole.chunk_bytes, 0, limits.text_bytes)
+
+
 async def texts_of(schema: ResultSchema, result: xr.Dataset) -> dict[Hashable, int]:
     """The bytes of the texts that `result` was read with, by variable."""
     found: dict[Hashable, int] = {}
@@ -241,83 +242,18 @@ async def texts_of(schema: ResultSchema, result: xr.Dataset) -> dict[Hashable, i
     return found
 
 
-def within_limits(
+def _rows_within(
     limits: RequestLimits, plan: Plan, rows: RowFormat, weight: int, excess: LimitError | None
 ) -> tuple[RowAnswer | None, LimitError | None]:
     """The planned answer as slabs of rows; without it what it exceeds, or that it is made whole.
 
     `excess` is what it exceeds as a whole; `weight` what it counts for.
     """
-    told: LimitError | None = limits.streaming.reading.excess(plan, weight)
-    if told is None:
+    of_rows: LimitError | None = limits.streaming.reading.excess(plan, weight)
+    if of_rows is None:
         answer = rows_of(plan, rows)
-        told = times_excess(answer.costs)
-        told = told or memory_excess(answer.memory_bytes, limits.memory_bytes)
-        if told is None:
+        of_rows = times_excess(answer.costs)
+        of_rows = of_rows or memory_excess(answer.memory_bytes, limits.memory_bytes)
+        if of_rows is None:
             return answer, None
-    return None, told if excess is not None else None
-
-
-def row_memory(answer: RowAnswer, limits: RequestLimits) -> int:
-    """The memory that the table takes while it is written."""
-    # A slab whose texts nobody has read may have as many as an answer.
-    texts = AT_ONCE * min(answer.plan.text_bytes, limits.text_bytes)
-    return min(answer.memory_bytes + texts, limits.memory_bytes)
-
-
-async def open_rows(
-    request: Request,
-    serving: Service,
-    answer: RowAnswer,
-    rows: RowFormat,
-    form: Representation,
-    tag: str,
-    phases: Phases,
-    tell: Callable[[Exception], NoReturn],
-) -> StreamedRows:
-    """The table, for which there is memory: it is read as it is sent.
-
-    What fails is told by `tell`; `tag` is that of the answer without a coding.
-    """
-    limits = serving.limits
-    async with AsyncExitStack() as stack:
-        memory = row_memory(answer, limits)
-        held = serving.admission.held(caller(request), memory)
-        await cancellable(request, stack.enter_async_context(held))
-        stack.callback(form.opened.learned.see_reading, answer.plan, phases)
-        pieces = row_pieces(answer, rows, form, serving.encoding.writer, limits, tag)
-        kept = Held(stack.pop_all(), phases, limits.streaming, tell)
-        return StreamedRows(pieces, kept)
-
-
-async def row_pieces(
-    answer: RowAnswer,
-    rows: RowFormat,
-    form: Representation,
-    writer: BodyWriter,
-    limits: RequestLimits,
-    tag: str,
-) -> AsyncGenerator[memoryview, None]:
-    """The text in this coding, written where long answers are: the next slab is read meanwhile."""
-
-    def meter() -> TextMeter | None:
-        # Each slab has what an answer may have that is in memory as a whole.
-        if not answer.plan.schema.unmeasured:
-            return None
-        whole = limits.whole
-        return TextMeter(0, whole.result_bytes, 0, whole.chunk_bytes, 0, limits.text_bytes)
-
-    compressor = None if form.coding is None else CODINGS[form.coding](-1)
-    learned, counted = form.opened.learned, Counted()
-    watch = Watch(learned, answer.plan)
-    async with aclosing(answer.pieces(rows, meter, watch)) as slabs:
-        async for slab in slabs:
-            text = counted.through(slab)
-            if compressor is not None:
-                text = map(compressor.compress, text)
-            async with aclosing(writer.steps(text)) as steps:
-                async for step in steps:
-                    yield memoryview(step)
-    learned.see_size(tag, counted.nbytes)
-    if compressor is not None:
-        yield memoryview(compressor.flush())
+    return None, of_rows if excess is not None else None

@@ -326,8 +326,11 @@ def _id_of(url: str) -> str:
     protocol, path = split_url(url)
     path = path.partition("?")[0] if protocol in WEB else path
     if protocol in LOCAL:
-        # `.` is called as the folder is.
-        path = str(Path(path).expanduser().absolute().resolve())
+        try:
+            # `.` is called as the folder is.
+            path = str(Path(path).expanduser().resolve())
+        except RuntimeError as error:  # nobody's home, or (before Python 3.13) links in a circle
+            raise CatalogError(f"{PLACE}: {redacted(url)}: {error}", field="url") from error
     stem = stem_of(path.rstrip("/").rpartition("/")[2])
     name = _STRANGE.sub("-", stem).strip(_SIGNS)[:100]
     if not DATASET_ID.fullmatch(name):

@@ -133,21 +133,10 @@ def line_of(name: str, key: str, rights: Iterable[str], datasets: Iterable[str])
         )
         raise CatalogError(f"{name!r} cannot be a key's name: {rule}")
     words = [name, hash_of(key.encode()).hex(), *rights]
-    if listed := ",".join(datasets):
-        words.append(_DATASETS + listed)
-    line = " ".join(words)
-    parse_keys(line, "the key")
-    return line
-
-
-def load_keys(file: Path | None, lines: str) -> tuple[Key, ...]:
-    """The keys in `file`, if there is one, and in `lines` of the environment.
-
-    Raises CatalogError with one sentence that names the place, and repeats nothing of a line: it
-    may hold a plain key by mistake.
-    """
-    keys = parse_keys(lines, "SLUICE_KEYS")
-    return keys if file is None else parse_keys(read_keys(file), str(file)) + keys
+    if listed := tuple(datasets):
+        _check_listed(listed, "the key")
+        words.append(_DATASETS + ",".join(listed))
+    return " ".join(words)
 
 
 def read_keys(file: Path) -> str:
@@ -160,7 +149,11 @@ def read_keys(file: Path) -> str:
 
 
 def parse_keys(text: str, place: str) -> tuple[Key, ...]:
-    """The keys in these lines (a semicolon ends a line, too); comments begin with ``#``."""
+    """The keys in these lines (a semicolon ends a line, too); comments begin with ``#``.
+
+    Raises CatalogError with one sentence that names the place, and repeats nothing of a line: it
+    may hold a plain key by mistake.
+    """
     lines = enumerate(text.replace(";", "\n").splitlines(), 1)
     told = ((number, line.partition("#")[0].split()) for number, line in lines)
     return tuple(_key(words, f"{place}: line {number}") for number, words in told if words)
@@ -180,15 +173,16 @@ def _key(words: list[str], place: str) -> Key:
         else:
             known = f"{', '.join(RIGHTS)}, {_DATASETS}ID,ID"
             raise CatalogError(f"{place}: after the SHA-256 there may be {known}")
-    if not all(map(_is_listed, datasets or ())):
-        wanted = "ids, or patterns such as era5-*, with commas and no blanks between them"
-        raise CatalogError(f"{place}: datasets= wants {wanted}")
+    _check_listed(datasets or (), place)
     return Key(words[0], bytes.fromhex(words[1]), frozenset(rights), datasets)
 
 
-def _is_listed(word: str) -> bool:
-    """Whether this may stand in a list of datasets."""
-    return (_PATTERN if is_pattern(word) else GROUP_ID).fullmatch(word) is not None
+def _check_listed(datasets: Iterable[str], place: str) -> None:
+    """Raise CatalogError for what is neither an id nor a pattern of ids."""
+    for name in datasets:
+        if not (_PATTERN if is_pattern(name) else GROUP_ID).fullmatch(name):
+            wanted = "ids, or patterns such as era5-*, with commas and no blanks between them"
+            raise CatalogError(f"{place}: datasets= wants {wanted}")
 
 
 def check_holders(catalog: Catalog, keys: Iterable[Key]) -> None:

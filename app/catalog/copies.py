@@ -20,7 +20,7 @@ from sluice.arrays.member_documents import OpeningLimits
 from sluice.arrays.reader import Reader
 from sluice.concurrency import map_concurrently
 from sluice.datasets.copies import STAMP, Copy, with_copies
-from sluice.errors import SluiceError, StoreTimeout, plain_words
+from sluice.errors import SluiceError, plain_words
 from sluice.store import ByteSource
 
 from .entry import DatasetEntry, copy_entry, redact, redact_error, secrets_of
@@ -84,14 +84,14 @@ class Copies:
         async def look(item: tuple[str, DatasetEntry]) -> None:
             name, place = item
             try:
-                async with asyncio.timeout(_LOOK_SECONDS):
+                async with asyncio.timeout(_LOOK_SECONDS) as deadline:
                     self._seen[name] = Seen(name, await self._documents(name, place))
-            except TimeoutError:
-                late = StoreTimeout(f"it took more than {_LOOK_SECONDS:g} seconds to look at it")
-                self._seen[name] = Seen(name, None, late.detail)
             except Exception as error:  # metadata can be wrong in more ways than zarr foresees
-                why = _words(error, place).rstrip(".")
-                self._seen[name] = Seen(name, None, f"it cannot be opened: {why}")
+                # (A store that times out by itself has words of its own.)
+                why = f"it took more than {_LOOK_SECONDS:g} seconds to look at it"
+                if not deadline.expired():
+                    why = f"it cannot be opened: {_words(error, place).rstrip('.')}"
+                self._seen[name] = Seen(name, None, why)
 
         await map_concurrently(self._places.items(), look)
 

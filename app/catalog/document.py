@@ -14,7 +14,18 @@ from sluice.errors import CatalogError
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, where YAML would keep the last one."""
+    """A safe loader that refuses a key given twice, where YAML would keep the last one.
+
+    And what is no value of its type, such as the date `2024-13-01`, with the line that it is in.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            # It is not repeated: it may be a password that happens to look like a number.
+            problem = "a number, time or truth is written here that is none; in quotes it is a text"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
     def construct_mapping(
         self, node: yaml.MappingNode, deep: bool = False

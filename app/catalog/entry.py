@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
+from hashlib import blake2b
+from operator import itemgetter
 from typing import Annotated, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -147,12 +150,12 @@ class DatasetEntry(BaseModel):
 
     @property
     def has_groups(self) -> bool:
-        """Whether it stands for each group of a hierarchy, which nobody has asked for them yet."""
+        """Whether it stands for all groups of a hierarchy (``group: "*"``)."""
         return self.group == EVERY_GROUP
 
     @property
-    def told(self) -> Mapping[str, str | None]:
-        """What people want to know of it: the id, the title, and what else is set."""
+    def summary(self) -> Mapping[str, str | None]:
+        """What ``/datasets`` says of it: the id, the title, and what else is set."""
         more = {name: getattr(self, name) for name in ("description", "license", "attribution")}
         given = {name: text for name, text in more.items() if text is not None}
         pending = {"groups": "pending"} if self.has_groups else {}
@@ -204,11 +207,31 @@ def check_copies(entry: DatasetEntry) -> None:
     if why is not None:
         raise CatalogError(why, field="also")
     for place in entry.also:
-        copy = copy_entry(entry, place)
+        other = copy_entry(entry, place)
         try:
-            check_url(copy.url, copy.storage_options, copy.engine)
+            check_url(other.url, other.storage_options, other.engine)
         except CatalogError as error:
             raise CatalogError(str(error), field="also") from None
+
+
+def fingerprint(*values: object) -> str:
+    """One name of 32 signs for these values; shows no secret.
+
+    In which order a mapping has its names does not matter.
+    """
+    return blake2b(repr(_in_order(values)).encode(), digest_size=16).hexdigest()
+
+
+def _in_order(value: object) -> object:
+    match value:
+        case Mapping():
+            # By their spellings: YAML has names of other types than text.
+            pairs = [(repr(name), _in_order(inner)) for name, inner in value.items()]
+            return sorted(pairs, key=itemgetter(0))
+        case list() | tuple():
+            return [_in_order(inner) for inner in value]
+        case _:
+            return value
 
 
 # Options whose values help to find a mistake and open no door; all others are taken for secrets.
@@ -241,9 +264,9 @@ def secrets_of(entry: DatasetEntry) -> tuple[str, ...]:
 def _secrets(entry: DatasetEntry) -> Iterator[str]:
     yield from _in_url(entry.url)
     yield from _in_options(entry.storage_options, "")
-    for copy in entry.also:
-        yield from _in_url(copy.url)
-        yield from _in_options(copy.storage_options, "")
+    for place in entry.also:
+        yield from _in_url(place.url)
+        yield from _in_options(place.storage_options, "")
 
 
 def _in_options(value: object, name: str) -> Iterator[str]:
@@ -295,6 +318,11 @@ def redact_error(error: Exception, entry: DatasetEntry) -> Exception:
         return StoreError(f"{type(error).__name__}: {words}")
     hidden = {n: redact(f, secrets) if isinstance(f, str) else f for n, f in facts.items()}
     return type(error)(words, **hidden)
+
+
+def bare_error(error: Exception) -> Exception:
+    """The error to keep: its causes and the frames that raised it hold all that was read."""
+    return copy(error) if isinstance(error, SluiceError) else error.with_traceback(None)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

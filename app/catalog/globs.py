@@ -10,13 +10,11 @@ and ``era5`` itself is the root, where that holds arrays.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
-from hashlib import blake2b
 from typing import Final
 
 from sluice.errors import CatalogError
@@ -24,7 +22,16 @@ from sluice.store.addresses import split_url
 from sluice.store.protocols import LOCAL, REFERENCE, ROOTLESS, WEB
 from sluice.store.source import joined
 
-from .entry import DATASET_ID, GROUP_SIGN, ID_RULE, LONGEST_ID, DatasetEntry, GroupEntry, stem_of
+from .entry import (
+    DATASET_ID,
+    GROUP_SIGN,
+    ID_RULE,
+    LONGEST_ID,
+    DatasetEntry,
+    GroupEntry,
+    fingerprint,
+    stem_of,
+)
 
 # What a template may name of a store: its name without the extension, and that of its folder.
 FIELDS: Final = ("stem", "parent")
@@ -62,9 +69,7 @@ class Glob:
         """The glob of an entry whose id is a template; raises CatalogError where it is none."""
         _check_template(entry.id)
         root, levels = _split(entry.url)
-        listed = [entry.url, entry.engine, dict(entry.storage_options)]
-        said = json.dumps(listed, sort_keys=True, default=repr)
-        place = blake2b(said.encode(), digest_size=16).hexdigest()
+        place = fingerprint(entry.url, entry.engine, entry.storage_options)
         return cls(entry, root, levels, place)
 
     @property
@@ -186,17 +191,16 @@ class GroupTree:
     @classmethod
     def of(cls, entry: DatasetEntry) -> GroupTree:
         """The tree of an entry that `has_groups`."""
-        listed = [
+        place = fingerprint(
             "groups",
             entry.url,
             entry.engine,
-            dict(entry.storage_options),
+            entry.storage_options,
             entry.reference_roots,
             entry.zarr_format,
             entry.consolidated,
-        ]
-        said = json.dumps(listed, sort_keys=True, default=repr)
-        return cls(entry, blake2b(said.encode(), digest_size=16).hexdigest())
+        )
+        return cls(entry, place)
 
     @property
     def label(self) -> str:

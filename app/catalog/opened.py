@@ -28,8 +28,7 @@ from .entry import DatasetEntry, redact_error
 
 T = TypeVar("T")
 
-# Of the parts of tags that answers share.
-_TOLD_BYTES: Final = 256 * 2**10
+_DIGESTS_BYTES: Final = 256 * 2**10
 
 
 @dataclass(slots=True)
@@ -108,8 +107,8 @@ async def _unchanging() -> Change | None:
     return None
 
 
-def _few() -> BoundedCache[Hashable, str]:
-    return BoundedCache(_TOLD_BYTES)
+def _no_digests() -> BoundedCache[Hashable, str]:
+    return BoundedCache(_DIGESTS_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +117,10 @@ class Opened:
 
     `version` is that of the store's metadata (see `GroupDocuments.version`) and of its entry's
     cache epoch, `identity` is all that its answers follow from: the version and how the entry reads
-    it. `revalidate` asks the store for another version; `freshness` is what that said. `told`
-    keeps, of the tags of answers, the part that many of them share; `learned` is what answers have
-    shown, for explanations. `unused_copies` says why some of the entry's copies are not read. What
-    is `stored` is what it was opened from.
+    it. `revalidate` asks the store for another version; `freshness` is what that said.
+    `tag_digests` has the part of entity tags that many answers share, by what they have in common;
+    `learned` is what answers have shown, for explanations. `unused_copies` says why some of the
+    entry's copies are not read. What is `stored` is what it was opened from.
     """
 
     entry: DatasetEntry
@@ -132,7 +131,7 @@ class Opened:
     revalidate: Revalidate = _unchanging
     freshness: Freshness = field(default_factory=Freshness)
     description: Description = field(default_factory=Description)
-    told: BoundedCache[Hashable, str] = field(default_factory=_few)
+    tag_digests: BoundedCache[Hashable, str] = field(default_factory=_no_digests)
     learned: Learned = field(default_factory=Learned)
     cells: KnownCells = field(default_factory=KnownCells)
     unused_copies: Mapping[str, str] = field(default_factory=dict)

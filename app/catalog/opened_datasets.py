@@ -6,16 +6,14 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from copy import copy
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from sluice.concurrency import SingleFlight
-from sluice.errors import SluiceError
 
 from ..telemetry.events import DatasetsCounted
 from .catalog import Catalog
-from .entry import DatasetEntry, redact_error
+from .entry import DatasetEntry, bare_error, redact_error
 from .opened import Freshness, OnRevalidated, Opened, Revalidator
 
 
@@ -161,9 +159,7 @@ class OpenedDatasets:
         if self._opened.get(dataset_id) is not gone:
             return
         self._drop(dataset_id)
-        self._failures[dataset_id] = _Failure(
-            _bare(error), self._clock() + self._failed_open_seconds
-        )
+        self._remember(dataset_id, error)
         if self._on_gone is not None:
             self._on_gone(dataset_id)
 
@@ -219,6 +215,10 @@ class OpenedDatasets:
         drops = self._drops.get(dataset_id, 0)
         return await self._flight.do((dataset_id, drops), lambda: self._open(entry, drops, keep))
 
+    def _remember(self, dataset_id: str, error: Exception) -> None:
+        until = self._clock() + self._failed_open_seconds
+        self._failures[dataset_id] = _Failure(bare_error(error), until)
+
     def _raise_remembered(self, dataset_id: str) -> None:
         failure = self._failures.get(dataset_id)
         if failure is None:
@@ -237,10 +237,9 @@ class OpenedDatasets:
             opened = await self._opener(entry, epoch=self._epochs.get(entry.id, ""))
         except Exception as failure:
             error = redact_error(failure, entry)
-            ended = self._clock()
             if self._drops.get(entry.id, 0) == drops:
-                self._failures[entry.id] = _Failure(_bare(error), ended + self._failed_open_seconds)
-            self._tell(entry.id, ended - started, error)
+                self._remember(entry.id, error)
+            self._tell(entry.id, self._clock() - started, error)
             if error is failure:
                 raise
             raise error from None
@@ -258,8 +257,3 @@ class OpenedDatasets:
     def _tell(self, dataset_id: str, seconds: float, error: Exception | None) -> None:
         if self._on_open is not None:
             self._on_open(dataset_id, seconds, error)
-
-
-def _bare(error: Exception) -> Exception:
-    """The error to keep: its causes and the frames that raised it hold all that was read."""
-    return copy(error) if isinstance(error, SluiceError) else error.with_traceback(None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,13 +30,13 @@ from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import prepare
 from sluice.errors import MetadataError, SluiceError, plain_words
 from sluice.store import ByteSource, Filesystems
-from sluice.store.addresses import place_of, split_url
+from sluice.store.addresses import split_url, store_label
 from sluice.store.protocols import REFERENCE
-from sluice.store.resilient import ResilientSource, StoreGuards, Watch
+from sluice.store.resilient import GuardedStores, ResilientSource, StoreGuards
 
 from ..telemetry.events import Emit
 from .copies import Copies
-from .entry import DatasetEntry, GroupEntry, redact, secrets_of
+from .entry import DatasetEntry, GroupEntry, fingerprint, redact, secrets_of
 from .opened import Change, Opened
 
 log = logging.getLogger(__name__)
@@ -314,10 +313,7 @@ def _write_unusable(entry: DatasetEntry, unusable: Mapping[str, Unusable]) -> No
 
 def _store_id(entry: DatasetEntry, epoch: str) -> str:
     """One name for all entries that read a store alike, with the same rights; shows no secret."""
-    options = dict(entry.storage_options)
-    read_by = [entry.url, entry.engine, options, entry.reference_roots, epoch]
-    said = json.dumps(read_by, sort_keys=True, default=repr)
-    return blake2b(said.encode(), digest_size=16).hexdigest()
+    return fingerprint(entry.url, entry.engine, entry.storage_options, entry.reference_roots, epoch)
 
 
 async def source_of(
@@ -339,9 +335,9 @@ async def source_of(
         engine=entry.engine,
         concurrency=store_concurrency if guards is None else None,
         reference_roots=entry.reference_roots,
-        watch=None if guards is None else Watch(guards, entry.id, emit),
+        guarded=None if guards is None else GuardedStores(guards, entry.id, emit),
     )
     if guards is None and emit is None:
         return source
     guard = None if guards is None else guards.guard(entry.id, entry.url, entry.storage_options)
-    return ResilientSource(source, place_of(entry.url), guard=guard, emit=emit)
+    return ResilientSource(source, store_label(entry.url), guard=guard, emit=emit)

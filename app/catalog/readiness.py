@@ -191,8 +191,8 @@ class CatalogStatus:
     def _due(self, catalog: Catalog) -> list[str]:
         """The datasets to be probed: those that nobody knows of first, then those known longest."""
         now, known = self._clock(), self._known
-        ages = {name: known[name].until if name in known else 0.0 for name in catalog.entries}
-        return sorted((name for name, until in ages.items() if until <= now), key=ages.__getitem__)
+        ends = {name: known[name].until if name in known else 0.0 for name in catalog.entries}
+        return sorted((name for name, until in ends.items() if until <= now), key=ends.__getitem__)
 
     def _report(self, catalog: Catalog) -> Report:
         known = self._known

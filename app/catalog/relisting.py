@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from copy import copy
 from itertools import islice
 from math import inf
 from typing import Final, TypeAlias
@@ -14,7 +13,7 @@ from typing import Final, TypeAlias
 from sluice.arrays.group_documents import groups_with_arrays
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
 from sluice.concurrency import SingleFlight, map_concurrently
-from sluice.errors import SluiceError, StoreMissing, StoreTimeout, StoreTooLarge, redacted
+from sluice.errors import StoreMissing, StoreTimeout, StoreTooLarge, redacted
 from sluice.store import ByteSource, Filesystems
 from sluice.store.addresses import split_url
 from sluice.store.protocols import LOCAL
@@ -22,7 +21,7 @@ from sluice.store.resilient import StoreGuards
 
 from ..telemetry.events import Emit
 from .control_log import ControlLog
-from .entry import redact, redact_error, secrets_of
+from .entry import bare_error, redact, redact_error, secrets_of
 from .globs import Glob
 from .listings import LeftOut, Listed, ListingLimits, Listings
 from .opening import source_of
@@ -44,8 +43,8 @@ async def list_names(
 ) -> tuple[str, ...]:
     """The names below the root of a glob that match it, or the paths of a tree's groups, sorted.
 
-    As many as there may be, and one more. Raises StoreError where a folder or
-    the hierarchy cannot be listed, CatalogError where the options do not fit.
+    One more than there may be at most, so that it shows when there are more. Raises StoreError
+    where a folder or the hierarchy cannot be listed, CatalogError where the options do not fit.
     """
     url = listed.root if isinstance(listed, Glob) else listed.entry.url
     entry = listed.entry.model_copy(update={"url": url})
@@ -91,9 +90,10 @@ async def _matching(glob: Glob, source: ByteSource, most: int) -> tuple[str, ...
 
 # So many of the stores that are left out stand in the log.
 _MOST_TOLD: Final = 20
-# Nothing is listed more often, whatever its `refresh_seconds`, nor for more than so much of the
-# time: a walk over thousands of groups takes a while.
+# Nothing is listed more often, whatever its `refresh_seconds`.
 _LEAST_SECONDS: Final = 1.0
+# And between two listings there are so many times as many seconds as one takes: a walk over
+# thousands of groups takes a while.
 _REST: Final = 9
 # So many hierarchies are listed at once in the background, each with a walk of many requests.
 _TREES_AT_ONCE: Final = 4
@@ -200,9 +200,7 @@ class Relister:
         """Keep the failure, and log what is new: another than that of the last listing, or none."""
         before = self._failures.pop(listed.place, None)
         if failure is not None:
-            # Its causes, and the frames that raised it, hold all that was read.
-            bare = copy(failure) if isinstance(failure, SluiceError) else failure
-            self._failures[listed.place] = bare
+            self._failures[listed.place] = bare_error(failure)
             if before is None or str(before) != str(failure):
                 words = "cannot be listed, and what it brought before stays"
                 log.warning("%s: %s: %s", listed.label, words, failure)

@@ -30,7 +30,7 @@ from typing import Final, Protocol
 
 log = logging.getLogger(__name__)
 
-# The variable by which a process tells the application that it starts of them.
+# The variable of the environment in which the application of a process finds them.
 SHARED: Final = "SLUICE_SHARED"
 
 # The status of a process that ends because its loop stood still.
@@ -60,7 +60,7 @@ def unnamed_file(name: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The descriptors of the files: of news, of numbers, and of each loop's heartbeat.
+    """The descriptors of the files: the control log, the metrics' counts, the loops' heartbeats.
 
     `place` is the number of this process among the others.
     """
@@ -76,15 +76,15 @@ class Shared:
         return cls(*map(unnamed_file, ("control-log", "counts", "heartbeats")))
 
     @classmethod
-    def told(cls) -> Shared | None:
-        """What `tell` has told, if anybody did."""
+    def from_environment(cls) -> Shared | None:
+        """What `to_environment` has written there; None where nobody has."""
         text = os.environ.get(SHARED)
         return cls(*map(int, text.split(","))) if text else None
 
-    def tell(self) -> None:
+    def to_environment(self) -> None:
         """Let the application that this process imports find them."""
-        told = (self.control_log, self.counts, self.heartbeats, self.place)
-        os.environ[SHARED] = ",".join(map(str, told))
+        numbers = (self.control_log, self.counts, self.heartbeats, self.place)
+        os.environ[SHARED] = ",".join(map(str, numbers))
 
     def __reduce__(self) -> tuple[object, ...]:
         # A process that is spawned keeps only those descriptors that it is handed.

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..catalog.config_sync import ask_reload
 from ..catalog.configuration import Files
 from ..catalog.control_log import ControlLog, KeptEpochs
+from ..catalog.given_stores import doubts
 from ..errors import NotTold
 from ..settings import PREFIX, SHARES, Settings
 from ..telemetry.families import make_room
@@ -36,12 +37,11 @@ log = logging.getLogger(__name__)
 
 
 def run_server(settings: Settings, fd: int | None, *, opening: bool = False) -> None:
-    """Serve until a signal ends it; the workers share the port.
+    """Serve until a signal ends it; the workers share the port, or the listening socket `fd`.
 
-    Where the pages are is told; if `opening` is wanted, a browser shows them.
-
-    Or they share the listening socket `fd`, which whoever started this one holds: what connects
-    while one server ends and the next one starts waits there.
+    Whoever started this process holds that socket: what connects while one server ends and the
+    next one starts waits there. The log says where the pages are; where `opening` is wanted, a
+    browser shows them.
     """
     from .workers import Config
 
@@ -73,6 +73,8 @@ def run_server(settings: Settings, fd: int | None, *, opening: bool = False) -> 
         forwarded_allow_ips=",".join(settings.trusted_proxies),
     )
     log.info("%s", _budget_line(settings))
+    for doubt in doubts(settings.urls):
+        log.warning("%s", doubt)
     files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
     kept = KeptEpochs.of(settings.catalog, settings.refreshes_file)
     with _shared(files, kept, settings.log_format) as (shared, control_log):
@@ -141,7 +143,7 @@ def _shared(files: Files, kept: KeptEpochs, log_format: str) -> Iterator[tuple[S
         line = f"there is no room in memory for what the processes share: {error}"
         say(line, as_json=log_format == "json")
         sys.exit(1)
-    shared.tell()
+    shared.to_environment()
     try:
         with ControlLog(shared.control_log) as control_log:
             yield shared, control_log

@@ -174,7 +174,7 @@ class Worker(Process):
         end_by_itself()
         # The parent's last question to a stalled loop is answered with all stacks.
         faulthandler.enable()
-        self._shared.tell()
+        self._shared.to_environment()
         heartbeat = Heartbeat(self._shared.heartbeats, self.place)
         WatchedServer(self.config, heartbeat, self._parent).run(sockets)
 

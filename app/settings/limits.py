@@ -190,7 +190,7 @@ class StoreSettings(BaseSettings):
         description="largest metadata document of a store; more is a 502",
     )
     reference_bytes: int = Field(
-        default=268435456,
+        default=256 * 2**20,
         ge=1,
         description="largest reference document that is opened, as it is once decompressed",
     )

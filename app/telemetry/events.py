@@ -1,7 +1,6 @@
-"""The records of what happened, the one hook that hears of them, what is told now and then.
+"""The events that the service emits, and what emits some of them now and then.
 
-One sink has a place here, too, since it needs nothing else: what takes all that lasts out of the
-garbage collector's sight.
+One sink is here, too, since it needs nothing else: `GcFreeze`.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ class DatasetRevalidated:
 
 @dataclass(frozen=True, slots=True)
 class LoopLag:
-    """By how much the event loop was late for an appointment, and how many tasks it has."""
+    """How late the event loop ran a timer, and how many tasks it has."""
 
     seconds: float
     tasks: int = 0
@@ -145,7 +144,7 @@ async def sample(sum_up: Callable[[], Event], emit: Emit, *, every_seconds: floa
 
 
 async def watch_loop(emit: Emit, *, every_seconds: float = 0.25) -> None:
-    """Emit a `LoopLag` for each appointment, for ever; cancel it to end it."""
+    """Emit a `LoopLag` for a timer every so often, for ever; cancel it to end it."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + every_seconds

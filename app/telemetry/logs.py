@@ -239,7 +239,7 @@ class Action(Structured):
         yield Entry(self._created, f"admin: {self._fields['action']}", self._fields)
 
     def __str__(self) -> str:
-        words = [f"{name}={value}" for name, value in self._fields.items()]
+        words = [f"{name}={_field(str(value))}" for name, value in self._fields.items()]
         return " ".join([f"time={moment(self._created)}", "level=info", *words])
 
 

@@ -278,7 +278,7 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_loop_lag_seconds",
         "histogram",
-        "How late the event loop was for an appointment",
+        "How late the event loop ran a timer, of four a second",
         (of(LoopLag, lambda series: lambda e: series.observe(e.seconds)),),
         buckets=SECONDS,
     ),

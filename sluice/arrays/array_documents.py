@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -18,19 +18,15 @@ from sluice.arrays.codec_table import COUNTS
 from sluice.arrays.conventions import DIMENSIONS, SCALAR
 from sluice.errors import MetadataError, excerpt
 
-Codec = dict[str, object]
+# One codec: v2 with its ``id``, v3 with ``name`` and ``configuration``.
+CodecDocument: TypeAlias = dict[str, object]
 
-
+# Numbers that writers put into texts.
 _INTEGER: Final = re.compile(r"-?\d{1,18}")
-
-
 _DECIMAL: Final = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?(?:[eE][+-]?\d{1,3})?")
-
-
+# Codecs in codecs (shards in shards) beyond this depth are refused.
 _DEEPEST: Final = 16
-
-
-# What NumPy counts positions with.
+# The largest position of NumPy.
 _LONGEST: Final = 2**63 - 1
 _NEEDED_V2: Final = ("shape", "chunks", "dtype")
 _NEEDED_V3: Final = (
@@ -50,19 +46,18 @@ _KNOWN_V3: Final = frozenset(
 
 # One byte has no order, whatever mark is before its type.
 _ONE_BYTE: Final = re.compile(r"[<>=]([biu]1|[SV]\d+)")
-# NumPy's times without a unit.
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-# NumPy's times without a unit, in either format: numbers of which nobody knows what they count.
+# NumPy's times without a unit, in either format: nothing says what their numbers count.
 _UNITLESS: Final = re.compile(r"[<>=|]?(?:[mM]8|datetime64|timedelta64)(?:\[(?:\d*generic)?\])?")
 _TIMES: Final = ("numpy.datetime64", "numpy.timedelta64")
+# Names of types in place of the specification's typestrings; old writers used them.
 _NAMED: Final = re.compile(r"bool|(?:u?int|float|complex)\d+|[iufc]\d+|b1")
 
 
 def normal_array(document: Document) -> Document:
     """The `document` of one array (v2: with its ``attributes`` inside) as zarr-python reads it.
 
-    Raises MetadataError for what no reading makes sense of; its fact `advice` says what to do,
-    where that is something else than to write the array again.
+    Raises MetadataError where it has no clear meaning; its fact `advice` says what to do, unless
+    the array has to be written again.
     """
     match document.get("zarr_format"):
         case 2:
@@ -92,12 +87,12 @@ def _normal_v2(document: Document) -> Document:
         raise MetadataError(
             f"its order is {excerpt(normal['order'])}, which is neither 'C' nor 'F'"
         )
-    if not shape:  # which need no names
+    if not shape:  # a scalar has no dimensions to name
         normal["attributes"] = {DIMENSIONS: [], **(document.get("attributes") or {})}
     if normal.get("compressor") is not None:
-        normal["compressor"] = normal_codec(normal["compressor"])
+        normal["compressor"] = _normal_codec(normal["compressor"])
     if normal.get("filters") is not None:
-        normal["filters"] = normal_codecs("filters", normal["filters"])
+        normal["filters"] = _normal_codecs("filters", normal["filters"])
     return normal
 
 
@@ -122,7 +117,7 @@ def _normal_v3(document: Document) -> Document:
         }
     elif not isinstance(grid, Mapping) or not isinstance(grid.get("name"), str):
         raise MetadataError(f"its chunk_grid is {excerpt(grid)}")
-    normal["codecs"] = normal_codecs("codecs", document["codecs"])
+    normal["codecs"] = _normal_codecs("codecs", document["codecs"])
     if not normal["codecs"]:
         raise MetadataError("its codecs are an empty list: none makes bytes of an array")
     for codec in codec_documents(normal):
@@ -177,7 +172,7 @@ def _expect_units(dtype: object) -> None:
 
 
 def _lengths(name: str, value: object) -> list[int]:
-    """A list of lengths, one per dimension; a lone one is that of one dimension."""
+    """The lengths in `value`, one per dimension; a lone number is that of one dimension."""
     listed = value if isinstance(value, list | tuple) else [value]
     lengths = [_whole(length) for length in listed]
     if any(length is None or not 0 <= length <= _LONGEST for length in lengths):
@@ -186,7 +181,7 @@ def _lengths(name: str, value: object) -> list[int]:
 
 
 def _chunks(name: str, value: object, shape: list[int]) -> list[int]:
-    """The lengths of a chunk; along what is empty, where some write 0, they do not matter."""
+    """The lengths of a chunk; those of empty dimensions, where some write 0, become 1."""
     chunks = _lengths(name, value)
     if len(chunks) != len(shape):
         raise MetadataError(
@@ -229,15 +224,15 @@ def _normal_field(field: object) -> object:
     return field
 
 
-def normal_codecs(member: str, codecs: object) -> list[Codec]:
-    """The list of codecs under `member` (see `normal_codec`)."""
+def _normal_codecs(member: str, codecs: object) -> list[CodecDocument]:
+    """The list of codecs under `member` (see `_normal_codec`)."""
     if not isinstance(codecs, list | tuple):
         raise MetadataError(f"its {member} are not a list of codecs")
-    return [normal_codec(codec) for codec in codecs]
+    return [_normal_codec(codec) for codec in codecs]
 
 
-def normal_codec(codec: object, depth: int = 0) -> Codec:
-    """One codec (v2: ``id`` with its options, v3: ``name`` and ``configuration``) as it is meant.
+def _normal_codec(codec: object, depth: int = 0) -> CodecDocument:
+    """One codec (v2: ``id`` with its options, v3: ``name`` and ``configuration``) as zarr takes it.
 
     Options that are numbers in a text become numbers. Raises MetadataError for what is no codec.
     """
@@ -255,7 +250,7 @@ def normal_codec(codec: object, depth: int = 0) -> Codec:
         raise MetadataError(f"the configuration of its codec {_name_of(codec)!r} is no JSON object")
     else:
         normal["configuration"] = {
-            key: [normal_codec(inner, depth + 1) for inner in option]
+            key: [_normal_codec(inner, depth + 1) for inner in option]
             if key in ("codecs", "index_codecs") and isinstance(option, list)
             else _option(key, option)
             for key, option in configuration.items()
@@ -268,7 +263,7 @@ def _name_of(codec: Document) -> object:
 
 
 def _option(key: str, option: object) -> object:
-    """The option under `key`: a number where it is one, however it is written."""
+    """The option under `key`; numbers in texts become numbers, and counts whole ones."""
     number = _number(option)
     if key in COUNTS and isinstance(number, float) and number.is_integer():
         return int(number)

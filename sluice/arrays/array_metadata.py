@@ -1,4 +1,4 @@
-"""What the reader knows of one array: zarr-python parses its document, this keeps the answers."""
+"""What the reader knows of one array, out of its document, which zarr-python parses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from sluice.arrays.texts import TextSize, has_texts
 from sluice.arrays.zarr_fallback import bounded_array
 from sluice.errors import MetadataError, excerpt, plain_words
 
-# So many chunks of text at their longest are about what a process can hold.
+# So many chunks of texts are in flight at once: at their longest they fill the memory.
 _TEXTS_AT_ONCE: Final = 8
 
 
@@ -36,7 +36,8 @@ _TEXTS_AT_ONCE: Final = 8
 class ShardLayout:
     """How inner chunks lie in a shard (Zarr v3 codec `sharding_indexed`, binary format).
 
-    A shard has at most `most_bytes`, with all of its chunks and their index.
+    `per_shard` is the shape of a shard in inner chunks, `index_size` the encoded size of the index
+    in bytes, `most_bytes` the most that a shard has, with all of its chunks and their index.
     """
 
     per_shard: tuple[int, ...]
@@ -47,7 +48,7 @@ class ShardLayout:
 
     @property
     def index_working_bytes(self) -> int:
-        """What reading the index takes: as it came, without checksum, decoded, and as kept."""
+        """Memory to read an index: as stored, without checksum, decoded, and as it is kept."""
         return 4 * self.index_size
 
 
@@ -55,12 +56,17 @@ class ShardLayout:
 class ArrayMeta:
     """One array, ready to be read.
 
-    `chunks` is the shape of the unit that is decoded (inside a shard: the inner chunk). Without a
-    `decoder` the array is read through `zarr`, zarr-python's own array over the same store.
-    `raw` is the dtype in which chunks lie in C order in the store, if nothing else is done to them.
-    `decode_cost` is how many times as long as Zstandard its codecs take. `texts` is what is known
-    of the length of its texts, where they have none that the dtype states. A scalar may lie at
-    `scalar_at`, as an array of one value does.
+    path: its path in the store.
+    zarr: zarr-python's array over the same store; it reads where there is no `decoder`.
+    shape, dtype: as stored, before any decoding by CF.
+    chunks: the shape of the unit that is decoded (of a shard: its inner chunk).
+    fill: the value of chunks that are absent.
+    decoder: from the bytes of a chunk to its values; None where a codec or type is not known here.
+    shards: how chunks lie in shards; None without shards.
+    raw: the dtype of the bytes of a chunk that is stored uncompressed, in C order; else None.
+    decode_cost: how many times as long as Zstandard its codecs take.
+    texts: how long texts of variable length were so far; None for other types.
+    scalar_at: the chunk's place of a scalar that is stored as an array of one value.
     """
 
     path: str
@@ -83,31 +89,37 @@ class ArrayMeta:
 
     @cached_property
     def stored_bytes(self) -> int:
-        """The most bytes that one chunk has in the store; more of it is never read."""
+        """The most bytes that one chunk may have in the store; of more, reading stops."""
         filtered = self.decoder is None or bool(getattr(self.zarr.metadata, "filters", None))
         return most_stored_bytes(self.dtype, math.prod(self.chunks), any_dtype=filtered)
 
     @cached_property
     def part(self) -> PartDecoder | None:
-        """What decodes a few values of a chunk, where its codecs let that be."""
+        """The decoder of parts of chunks; None where its codecs do not allow that."""
         return None if self.decoder is None else _part(self.zarr.metadata, self.dtype, self.chunks)
 
     @cached_property
     def in_flight_bytes(self) -> int:
-        """What a chunk is taken for while it is fetched and decoded.
+        """How many bytes a chunk counts while it is fetched and decoded.
 
-        Nothing says how long texts are: few such chunks are in flight at once.
+        Chunks of texts, of unknown length, count so much that few are in flight at once.
         """
         if self.dtype.kind in "OT":
             return max(self.chunk_bytes, MOST_TEXT_BYTES // _TEXTS_AT_ONCE)
         return self.chunk_bytes
 
 
+def object_key(meta: ArrayMeta, coords: tuple[int, ...]) -> str:
+    """The store key of the object (chunk or shard) at `coords` in the grid of objects."""
+    name: str = meta.zarr.metadata.encode_chunk_key(coords or meta.scalar_at)
+    return f"{meta.path}/{name}" if meta.path else name
+
+
 def parse_array(path: str, document: Document, zarr_store: ZarrObject) -> ArrayMeta:
     """The array that `document` describes (v2: ``.zarray`` with its ``attributes`` inside).
 
-    MetadataError if it makes no sense or cannot be decoded here; the sentence speaks of the array
-    as "it", the fact `advice` says what to do.
+    Raises MetadataError if it is not valid or cannot be decoded here; the sentence calls the array
+    "it", the fact `advice` says what to do.
     """
     normal = normal_array(document)
     codecs = list(codec_documents(normal))
@@ -133,7 +145,7 @@ def parse_array(path: str, document: Document, zarr_store: ZarrObject) -> ArrayM
 
 
 def _parsed(path: str, document: Document, zarr_store: ZarrObject) -> ZarrObject:
-    """zarr-python's own array; what it raises is told in the words of the specification."""
+    """zarr-python's array; its errors are raised as MetadataError, in the specification's terms."""
     from zarr.core.array import AsyncArray
     from zarr.storage import StorePath
 
@@ -145,7 +157,7 @@ def _parsed(path: str, document: Document, zarr_store: ZarrObject) -> ZarrObject
 
 
 def _not_parsed(document: Document, error: Exception) -> MetadataError:
-    """Which member of the document zarr-python stumbled over, as far as that can be told."""
+    """The error for what zarr-python raised; names the wrong member where that can be told."""
     dtype = document.get("dtype", document.get("data_type"))
     fill = document["fill_value"]
     match str(error):
@@ -195,7 +207,7 @@ def _raw(metadata: ZarrObject, dtype: DType) -> DType | None:
 
 
 def _part(metadata: ZarrObject, dtype: DType, chunks: tuple[int, ...]) -> PartDecoder | None:
-    """What decodes a part of a chunk of a readable array, or of a shard's inner one."""
+    """The decoder of parts of a chunk, or of a shard's inner chunk."""
     if metadata.zarr_format == 2:
         filters = metadata.filters or ()
         return v2_part(dtype, chunks, metadata.order, filters, metadata.compressor)
@@ -225,7 +237,7 @@ def _sharded(
 
 
 def _object_bound(metadata: ZarrObject, dtype: DType, chunks: tuple[int, ...]) -> int:
-    """The most bytes of an object that zarr-python reads: a chunk, or a shard of any codecs."""
+    """The most bytes of an object (a chunk, or a shard of any codecs) that zarr-python reads."""
     shape = getattr(getattr(metadata, "chunk_grid", None), "chunk_shape", chunks)
     values = max(math.prod(shape), math.prod(chunks))
     # Each chunk of a shard may have a header of its own, and has its place in the index.

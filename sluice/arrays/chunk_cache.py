@@ -1,13 +1,13 @@
 """Decoded chunks in memory, shared by all datasets of a process: hot ones stay, scans pass through.
 
-What goes first is decided by S3-FIFO (Yang et al., "FIFO queues are all you need for cache
-eviction", SOSP 2023). A new chunk enters a small queue, a tenth of the budget, and moves on to the
-main queue only if it was asked for again meanwhile; so a request for more chunks than the budget
-holds flushes the small queue and nothing else. A hit adds to a counter and moves nothing.
+Eviction is S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023). A
+new chunk enters a small queue, a tenth of the budget, and moves on to the main queue only if it was
+asked for again meanwhile; so a request for more chunks than the budget holds flushes the small
+queue and nothing else. A hit adds to a counter and moves nothing.
 
-What is read in passing (a file that is streamed, part by part) has a queue of its own, which goes
-before everything else: it has the room that nobody wants, and a tenth of the budget. The next part,
-or the next range of a file, finds its chunk there; that it does is no use that would count.
+Chunks that are read in passing (for a file that is streamed part by part) have a queue of their
+own, which is evicted first once it has more than a tenth of the budget. The next part of the file
+finds its chunk there, which does not count as a use.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from sluice.instrumentation import ChunksLookedUp
 
 
 class Absent(Enum):
-    """What stands for a chunk that the store does not have."""
+    """In place of a chunk that the store does not have."""
 
     ABSENT = "absent"
 
@@ -38,23 +38,23 @@ Chunk: TypeAlias = Array | Absent
 # Which store at which version, the path of the array in it, and the chunk's place in its grid.
 ChunkKey: TypeAlias = tuple[Hashable, str, tuple[int, ...]]
 
-# What an entry costs beside its values: key, counters, an array's own record, places in queues.
+# Memory of an entry beside its values: key, counters, the array object, entries in queues.
 ENTRY_BYTES: Final = 512
 # The paper's tenth of the budget for newcomers.
 _SMALL_SHARE: Final = 10
-# As much for what is read in passing, where others want the rest.
+# The same share for chunks that are read in passing.
 _PASSING_SHARE: Final = 10
-# Four bits to count uses, which go along to the main queue; the paper has two, and starts anew. Few
-# large chunks fill a budget, so all may have been used three times when one must go.
+# Uses are counted in four bits, and kept in the main queue; the paper has two bits, and starts
+# again there. Few large chunks fill a budget: with two, all may be at the maximum when one must go.
 _MOST_USES: Final = 15
 # A chunk larger than this share of the budget would push out too much for itself.
 _LARGEST_SHARE: Final = 8
 # A reading is wide that touches more than this share of the budget, in so many chunks or more.
 _WIDE_SHARE: Final = 4
 _MANY: Final = 8
-# As many keys of gone chunks are remembered as there are chunks, and at least so many.
+# As many keys of evicted chunks are remembered as there are chunks, and at least so many.
 _LEAST_GHOSTS: Final = 256
-# So many objects are weighed in one go: a millisecond.
+# The sizes of so many objects are summed in one go: a millisecond.
 _WEIGHED_AT_ONCE: Final = 8192
 
 
@@ -68,10 +68,10 @@ class _Entry:
 class ChunkCache:
     """At most `budget_bytes` of decoded chunks, each loaded once however many wait for it.
 
-    Arrays that it gives out are read-only and shared: copy what you change. Neither failures are
-    kept nor that a chunk is absent: a writer that fills a store part by part brings it under the
-    same metadata. With a budget of nothing it keeps nothing, and those who ask at the same time
-    still share a load. It belongs to one event loop.
+    Its arrays are read-only and shared: copy what you change. Failures are not cached, nor that a
+    chunk is absent: a writer that fills a store part by part adds it under the same metadata. With
+    a budget of 0 it keeps nothing, and concurrent callers still share a load. It belongs to one
+    event loop.
     """
 
     def __init__(self, budget_bytes: int) -> None:
@@ -80,8 +80,8 @@ class ChunkCache:
         self._small: deque[ChunkKey] = deque()
         self._main: deque[ChunkKey] = deque()
         self._passing: deque[ChunkKey] = deque()
-        # Keys that left the small queue, or were not let in, oldest first: who comes back from here
-        # is no passer-by.
+        # Keys that left the small queue, or were asked about, oldest first: a chunk that is loaded
+        # again while its key is here goes to the main queue.
         self._ghosts: OrderedDict[ChunkKey, None] = OrderedDict()
         self._held = 0
         self._held_small = 0
@@ -97,7 +97,7 @@ class ChunkCache:
         return self._held
 
     def get(self, key: ChunkKey) -> Array | None:
-        """The chunk, or None: `load` it, which looks once more and counts what is missing."""
+        """The chunk, or None: then `load` it, which counts the miss."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -107,7 +107,7 @@ class ChunkCache:
         return entry.chunk
 
     def peek(self, key: ChunkKey) -> Array | None:
-        """As `get`, for who reads in passing: it is no use that lets the chunk stay longer."""
+        """As `get`, for readings in passing: it does not count as a use."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -115,7 +115,7 @@ class ChunkCache:
         return entry.chunk
 
     def get_all(self, keys: Sequence[ChunkKey]) -> list[Array] | None:
-        """The chunks, if each of them is in memory; else none is used."""
+        """The chunks, if all of them are in memory; else None, and none counts as used."""
         entries = []
         for key in keys:
             entry = self._entries.get(key)
@@ -131,7 +131,7 @@ class ChunkCache:
         return entry.chunk
 
     def missed(self) -> None:
-        """A chunk was looked for that is not in memory, and is not loaded from here."""
+        """Count a miss of a chunk that is not loaded through this cache."""
         self._misses += 1
 
     async def load(
@@ -141,12 +141,12 @@ class ChunkCache:
         *,
         passing: bool = False,
     ) -> Chunk:
-        """The chunk that ``make()`` brings, or that of whoever loads it already; then kept.
+        """The chunk that ``make()`` returns, or a load that already runs; then it is kept.
 
-        Who loads it in `passing` takes nobody's room (see above).
+        One that is loaded in `passing` goes to the queue for those.
 
-        A caller that is cancelled leaves alone; the last one takes ``make()`` with it. What
-        ``make()`` raises, everyone who waits gets, and the next caller tries anew.
+        ``make()`` is cancelled when its last caller is. What it raises is raised for all who wait,
+        and the next caller tries again.
         """
         entry = self._entries.get(key)
         if entry is not None:  # it may have landed after the caller had looked
@@ -170,11 +170,11 @@ class ChunkCache:
         return await self._flight.do(key, made)
 
     def keep(self, key: ChunkKey, chunk: Array, *, passing: bool = False) -> None:
-        """Remember `chunk`, unless it is too large; others make room for it."""
+        """Keep `chunk`, unless it is too large; others are evicted for it."""
         self._keep(key, chunk, _held_bytes(chunk), passing)
 
     async def _keep_many(self, key: ChunkKey, chunk: Array, passing: bool) -> None:
-        """`keep` for so many objects that the loop has turns while they are weighed."""
+        """As `keep`, for so many objects that the loop has rounds while their sizes are summed."""
         held = ENTRY_BYTES + chunk.nbytes
         for start in range(0, chunk.size, _WEIGHED_AT_ONCE):
             if not self.would_keep(held):
@@ -207,13 +207,13 @@ class ChunkCache:
     def judge(self, chunks: int, chunk_bytes: int) -> tuple[bool, bool]:
         """Whether a reading of so many chunks is wide, and whether it is larger than the budget.
 
-        A wide one would take more room than one asker gets who may not come again.
+        A wide one would evict too much for a reader who may not come again.
         """
         nbytes = chunks * chunk_bytes
         return chunks >= _MANY and nbytes > self._budget // _WIDE_SHARE, nbytes > self._budget
 
     def seen_recently(self, key: ChunkKey) -> bool:
-        """Whether `key` is here, was here, or was asked about a while ago, as it is from now on."""
+        """Whether `key` is or was here, or was asked about before; remembers that it was asked."""
         if key in self._ghosts or key in self._entries:
             return True
         self._remember(key)
@@ -226,7 +226,7 @@ class ChunkCache:
         return told
 
     def _step(self) -> None:
-        """Drop one chunk, or bring one a step nearer to being dropped."""
+        """Evict one chunk, or move one a step nearer to that."""
         if self._passing and self._held_passing * _PASSING_SHARE > self._budget:
             self._leave_passing()
         elif self._small and (self._held_small * _SMALL_SHARE > self._budget or not self._main):
@@ -237,14 +237,14 @@ class ChunkCache:
             self._leave_passing()
 
     def _leave_passing(self) -> None:
-        """The oldest of what was read in passing goes, unless others have come to use it."""
+        """Evict the oldest chunk read in passing, unless it was used otherwise meanwhile."""
         key = self._passing.popleft()
         entry = self._entries[key]
         self._held_passing -= entry.held_bytes
         if not entry.uses:
             self._drop(key)
             return
-        # Who used it first would have loaded it.
+        # Its first use stands for the load that it saved.
         entry.uses -= 1
         self._small.append(key)
         self._held_small += entry.held_bytes
@@ -279,7 +279,7 @@ class ChunkCache:
 
 
 def _own(chunk: Array) -> Array:
-    """`chunk` read-only, and alone in the memory that it keeps alive."""
+    """`chunk`, read-only, and copied if it would keep a larger buffer alive."""
     owner: object = chunk
     while isinstance(owner, np.ndarray) and owner.base is not None:
         owner = owner.base
@@ -293,7 +293,7 @@ def _own(chunk: Array) -> Array:
 
 
 def _held_bytes(chunk: Array) -> int:
-    """What keeping `chunk` costs; text of variable length lies outside the array."""
+    """The memory of `chunk` and its entry; texts of variable length lie outside the array."""
     beside = 0
     if chunk.dtype.kind == "O":
         beside = sum(getsizeof(value) for value in chunk.flat)

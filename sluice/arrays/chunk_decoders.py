@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -19,41 +19,25 @@ from sluice.arrays.codec_table import Codec, Data, Step, bounded, bytes_codec
 from sluice.arrays.texts import TextDecoder
 from sluice.errors import CorruptChunk, MetadataError
 
-# The last code point (The Unicode Standard, section 2.4).
-_LAST: Final = 0x10FFFF
+# From the bytes of a chunk to its values, in the shape of the chunk; CorruptChunk for damaged ones.
+Decoder: TypeAlias = Callable[[bytes], Array]
 
-
-def check_code_points(values: Array) -> Array:
-    """`values` themselves, of any dtype; CorruptChunk if texts of them hold no code points.
-
-    NumPy keeps such texts, and fails when one of them is looked at.
-    """
-    if values.dtype.kind == "U" and values.size and values.dtype.itemsize:
-        flat = np.ascontiguousarray(values).reshape(-1)
-        points = flat.view(np.dtype("u4").newbyteorder(values.dtype.byteorder))
-        if (most := int(points.max())) > _LAST:
-            raise CorruptChunk(
-                f"a chunk of text holds the number {most}, which is no Unicode character: it is "
-                "torn, or of another byte order than its metadata says"
-            )
-    return values
-
-
-Decoder = Callable[[bytes], Array]
-
-# What libraries say of bytes that are not theirs differs, and tells an operator no more.
+# The one message for whatever a codec's library raises, whose own tell an operator no more.
 UNDECODED: Final = (
     "a chunk cannot be decoded: its bytes are damaged, or other codecs wrote them than its metadata"
     " names"
 )
 
+# The last code point (The Unicode Standard, section 2.4).
+_LAST_CODE_POINT: Final = 0x10FFFF
 _OBJECT_CODECS = {"vlen-utf8", "vlen-bytes"}
-# Text of variable length has no size that metadata could state.
+# The bound on a chunk of texts of variable length, whose size no metadata states.
 MOST_TEXT_BYTES: Final = 128 * 2**20
-# Up to here it is inflated where it is read, to see how long it is.
+# Chunks of texts up to this size are inflated on the loop, to find out how long they are.
 SHORT_TEXT_BYTES: Final = 64 * 2**10
-# The widest dtype is a complex of two long doubles. What does not compress grows by headers.
+# The widest dtype is a complex of two long doubles.
 _WIDEST_ITEM: Final = 32
+# What headers of codecs may add to values that do not compress.
 _CODECS_ADD_BYTES: Final = 64 * 2**10
 
 
@@ -68,9 +52,25 @@ def single_threaded_blosc() -> None:
 
 
 def refuse_pickle(codec_ids: Iterable[str]) -> None:
-    """Stop before a store can make this process run code: unpickling executes its input."""
+    """Raise MetadataError for the pickle codec: unpickling would run code of the store."""
     if "pickle" in codec_ids:
         raise MetadataError("an array is stored with the pickle codec, which is never decoded")
+
+
+def check_code_points(values: Array) -> Array:
+    """`values` themselves, of any dtype; CorruptChunk for texts with invalid code points.
+
+    NumPy holds such texts, and fails when one of them is converted.
+    """
+    if values.dtype.kind == "U" and values.size and values.dtype.itemsize:
+        flat = np.ascontiguousarray(values).reshape(-1)
+        points = flat.view(np.dtype("u4").newbyteorder(values.dtype.byteorder))
+        if (most := int(points.max())) > _LAST_CODE_POINT:
+            raise CorruptChunk(
+                f"a chunk of text holds the number {most}, which is no Unicode character: it is "
+                "torn, or of another byte order than its metadata says"
+            )
+    return values
 
 
 def v2_decoder(
@@ -101,7 +101,7 @@ def v2_decoder(
 def v3_decoder(dtype: DType, shape: Sequence[int], codecs: Sequence[Document]) -> Decoder | None:
     """The inverse of a Zarr v3 codec chain, given as the codecs' JSON objects.
 
-    None where a codec or the dtype is not known here (sharding is not a chain: see `shards`).
+    None where a codec or the dtype is not known here (sharding is no chain: see `shards`).
     """
     remaining = list(codecs)
     transposes: list[tuple[int, ...]] = []
@@ -185,7 +185,7 @@ def _decode_v3(
 
 
 def _as_flat(chunk: Data, dtype: DType) -> Array:
-    """What the last v2 codec returned, as a flat array of `dtype`."""
+    """The output of the last v2 codec as a flat array of `dtype`."""
     array = chunk if isinstance(chunk, np.ndarray) else np.frombuffer(chunk, dtype=np.uint8)
     array = array.reshape(-1, order="A")
     return check_code_points(_viewed(array, dtype))
@@ -225,7 +225,7 @@ def _text_decoder(
     count: int,
     arrange: Callable[[Array], Array],
 ) -> TextDecoder:
-    """The decoder of chunks of `count` texts, whose encoded form `codecs` bring."""
+    """The decoder of chunks of `count` texts, encoded by the codec `name` and then by `codecs`."""
     inflate, inflate_short = (
         partial(_through, [bounded(codec, most) for codec in codecs])
         for most in (MOST_TEXT_BYTES, SHORT_TEXT_BYTES)
@@ -254,9 +254,9 @@ def _arranged(
 
 
 def _most_bytes(dtype: DType, shape: Sequence[int], *, any_dtype: bool) -> int:
-    """The most that a codec makes of a chunk: its values, and what codecs below add to them.
+    """The most bytes that any codec of the chain outputs for a chunk of so many values.
 
-    Filters may have stored the values in `any_dtype`.
+    With `any_dtype`, filters may have stored the values in a wider dtype.
     """
     if dtype.kind in "OT":
         return MOST_TEXT_BYTES
@@ -266,9 +266,10 @@ def _most_bytes(dtype: DType, shape: Sequence[int], *, any_dtype: bool) -> int:
 
 
 def most_stored_bytes(dtype: DType, count: int, *, any_dtype: bool) -> int:
-    """The most bytes that `count` values take in the store, whatever their codecs make of them.
+    """The most bytes that `count` values may take in the store, whatever their codecs.
 
-    No codec doubles what it is given, but for a header; filters may store values in `any_dtype`.
+    No codec more than doubles its input, headers aside. With `any_dtype`, filters may have stored
+    the values in a wider dtype.
     """
     if dtype.kind in "OT":
         return MOST_TEXT_BYTES

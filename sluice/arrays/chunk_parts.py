@@ -1,4 +1,4 @@
-"""A few values of a chunk, decoded without the rest of it: for who wants little of many chunks.
+"""Decoding a few values of a chunk without the rest, for readings that take little of many chunks.
 
 A Blosc frame is made of blocks that are compressed each for itself, so those that hold the values
 are decoded (c-blosc, README_CHUNK_FORMAT). A Zstandard frame can only be read from its beginning,
@@ -6,8 +6,8 @@ but not to its end (RFC 8878, 3.1.1): on average half of the work. It is cut beh
 holds the last of the values, and decoded as a frame of its own; a large one, or one whose blocks
 have other sizes, is decoded as a stream up to there.
 
-What is damaged behind the values is not noticed, as when they are read by a range of bytes, unless
-the frame has a checksum: it is then decoded to its end.
+Damage behind the values goes unnoticed, as it does where they are read by a range of bytes; but a
+frame with a checksum is decoded to its end.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from sluice.errors import CorruptChunk
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
-# What is saved where a span is taken in place of its chunk: so much, and such a share of it.
+# A span is read in place of its chunk where that saves so much, and such a share of the chunk.
 _SAVED_BYTES: Final = 64 * 2**10
 _SAVED_SHARE: Final = 0.75
-# Of what is decoded on the way to the values, so much is in memory at once.
+# What comes before the values is decoded in pieces of this size.
 _PIECE_BYTES: Final = 256 * 2**10
 _BLOSC_HEADER: Final = 16
-# Frames of c-blosc 1; others are decoded whole.
+# The format version of c-blosc 1; frames of others are decoded whole.
 _BLOSC_VERSION: Final = 2
 # Flag of a frame whose content is stored as it is, without blocks.
 _BLOSC_STORED: Final = 0x2
 # Flag of a frame that ends with a checksum of its content (RFC 8878, 3.1.1.1.1).
 _ZSTD_CHECKSUM: Final = 0x4
-# What encoders put into each block but the last: the most that it may hold (3.1.1.2.4).
+# The most that a block may hold (3.1.1.2.4); encoders fill each but the last to that.
 _ZSTD_BLOCK: Final = 128 * 2**10
 # A block's header, and its type that has one byte for all of its content (3.1.1.2).
 _ZSTD_BLOCK_HEADER: Final = 3
 _ZSTD_RLE: Final = 1
-# Up to here all before the values is decoded in one go, which takes less time than a stream.
+# Up to this size the content is decoded in one go, which takes less time than a stream.
 _AT_ONCE_BYTES: Final = 16 * 2**20
 
 
@@ -62,13 +62,13 @@ class Span:
         return self.end - self.first
 
     def chunk(self, data: Buffer, dtype: DType, shape: tuple[int, ...]) -> Array:
-        """A chunk of `shape` that has the values of `data` in this span, and anything elsewhere.
+        """A chunk of `shape` with the values of `data` in this span, and arbitrary ones elsewhere.
 
-        Raises CorruptChunk if `data` has not the span's size, or is no text where `dtype` is.
+        Raises CorruptChunk if `data` has not the span's size, or invalid code points.
         """
         if len(data) != self.size * dtype.itemsize:
             raise CorruptChunk(f"a chunk of {math.prod(shape)} values ends early")
-        # Memory that is never written is never really taken, however large the chunk is.
+        # The system provides no memory for pages that are never written, however large the chunk.
         chunk = np.empty(shape, dtype)
         values = np.frombuffer(data, np.uint8).view(dtype)
         chunk.reshape(-1)[self.first : self.end] = check_code_points(values)
@@ -107,34 +107,31 @@ def _bounds(within: Within) -> tuple[int, int]:
 
 
 class _Part(Protocol):
-    """How one codec decodes bytes `start` to `stop` of a content of `size` bytes."""
+    """How one codec decodes bytes `start` to `stop` (exclusive) of its content."""
 
     def cost(self, data: bytes, start: int, stop: int) -> int:
-        """The bytes that are decoded for these, more or less."""
+        """About how many bytes have to be decoded for these."""
         ...
 
     def decode(self, data: bytes, start: int, stop: int, size: int) -> Buffer:
-        """These bytes, or less where the content ends early; anything may be raised."""
+        """These bytes of a content of `size`, fewer where it ends early; may raise anything."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PartDecoder:
-    """Decodes a span of chunks of this `shape`, which lie in C order as `dtype` below one codec."""
+    """Decodes spans of chunks of this `shape`: values in C order as `dtype`, then one codec."""
 
     dtype: DType
     shape: tuple[int, ...]
     part: _Part
 
     def cost(self, span: Span, data: bytes) -> int:
-        """How long it takes, in bytes that are decoded meanwhile."""
+        """How long decoding takes, in bytes that are decoded in that time."""
         return self.part.cost(data, *self._places(span))
 
     def chunk(self, span: Span, data: bytes) -> Array:
-        """A chunk that has the values of this span, and anything elsewhere.
-
-        Raises CorruptChunk.
-        """
+        """As `Span.chunk`, from the bytes of a whole encoded chunk; CorruptChunk if damaged."""
         size = math.prod(self.shape) * self.dtype.itemsize
         try:
             found = self.part.decode(data, *self._places(span), size)
@@ -149,7 +146,7 @@ class PartDecoder:
 
 
 class _BloscPart:
-    """The blocks that hold the bytes, as a frame of their own."""
+    """Decodes the blocks that hold the bytes, as a frame of their own."""
 
     def __init__(self, codec: Codec) -> None:
         self._decode = codec.decode
@@ -164,7 +161,7 @@ class _BloscPart:
         version, flags, block = data[0], data[2], int.from_bytes(data[8:12], "little")
         if flags & _BLOSC_STORED:
             return data[_BLOSC_HEADER + start : _BLOSC_HEADER + stop]
-        # The last block may be shorter, and is made in another way: no frame begins with it.
+        # The last block may be shorter, and is encoded differently: a frame has another before it.
         full = size // block if block else 0
         if version != _BLOSC_VERSION or full < 2:
             return view_of(self._decode(data)).cast("B")[start:stop]
@@ -174,7 +171,7 @@ class _BloscPart:
 
 
 def _blosc_frame(data: bytes, blocks: range, count: int, end: int) -> bytes:
-    """A frame of these of the `count` blocks of `data`, whose content ends at `end` there."""
+    """A frame of these blocks of `data`, which has `count`; their content ends at `end` there."""
     places = np.frombuffer(data, "<u4", count, _BLOSC_HEADER).astype(np.int64)
     # Several threads write blocks in any order.
     ordered = np.append(np.sort(places), len(data))
@@ -190,7 +187,7 @@ def _blosc_frame(data: bytes, blocks: range, count: int, end: int) -> bytes:
 
 
 class _ZstdPart:
-    """The content up to the bytes."""
+    """Decodes the content from its beginning up to the bytes."""
 
     def cost(self, data: bytes, start: int, stop: int) -> int:
         return stop  # more where there is a checksum
@@ -203,16 +200,16 @@ class _ZstdPart:
             _check_content(stated, size)
             cut = _zstd_cut(data, stop, size)
             if cut is not None:
-                with suppress(RuntimeError):  # other blocks, or damaged ones, which shows again
+                with suppress(RuntimeError):  # the stream below copes, or finds the damage again
                     return view_of(decompress(cut))[start:stop]
         return _zstd_streamed(data, start, stop, size)
 
 
 def _zstd_cut(data: bytes, stop: int, size: int) -> bytearray | None:
-    """A frame of those blocks of `data` that hold its content up to `stop`.
+    """A frame of the first blocks of the frame `data`, which hold its content up to `stop`.
 
-    None where that is most of it, or too much to be in memory at once; where a checksum tells
-    whether all is right; and where blocks are not as full as they can be.
+    None where the whole has to be decoded, or a stream is better: where that is most of it, or too
+    much to be in memory at once; where there is a checksum; where blocks are not full.
     """
     count = -(-stop // _ZSTD_BLOCK)
     if count * _ZSTD_BLOCK > min(_AT_ONCE_BYTES, size) or data[4] & _ZSTD_CHECKSUM:
@@ -239,7 +236,7 @@ def _zstd_block_ends(data: bytes, place: int, count: int) -> list[int] | None:
 
 
 def _zstd_streamed(data: bytes, start: int, stop: int, size: int) -> Buffer:
-    """The bytes; those before are thrown away as they come."""
+    """Bytes `start` to `stop` of the content, decoded as a stream; what comes before is dropped."""
     import zstandard
 
     # A checksum is that of the whole content, and comes after it.
@@ -263,14 +260,14 @@ def _check_content(stated: int, size: int) -> None:
 def v2_part(
     dtype: DType, shape: Sequence[int], order: str, filters: Sequence[Codec], codec: Codec | None
 ) -> PartDecoder | None:
-    """What decodes parts of Zarr v2 chunks; None where they can only be decoded whole."""
+    """The decoder of parts of Zarr v2 chunks; None where they can only be decoded whole."""
     if filters or order != "C" or codec is None or dtype.kind in "OTV":
         return None
     return _part_decoder(dtype, shape, codec)
 
 
 def v3_part(dtype: DType, shape: Sequence[int], codecs: Sequence[Document]) -> PartDecoder | None:
-    """What decodes parts of Zarr v3 chunks; None where they can only be decoded whole."""
+    """The decoder of parts of Zarr v3 chunks; None where they can only be decoded whole."""
     if len(codecs) != 2 or dtype.kind in "OTV":
         return None
     stored, codec = stored_dtype(dtype, codecs[0]), bytes_codec(codecs[1])

@@ -1,9 +1,8 @@
-"""Codecs: one row for each, and none makes more bytes of a chunk than it may have.
+"""Codecs, one row for each: how it is decoded to a bounded number of bytes, and what that costs.
 
-A few kilobytes can inflate to gigabytes. Frames of Zstandard, Blosc and LZ4 state what they inflate
-to, which is looked at first; streams are inflated up to the bound and not further. A codec that
-nothing here can decode is refused while its array is parsed: a chunk that comes later would be
-taken for damaged, which it is not.
+A few kilobytes can inflate to gigabytes. Frames of Zstandard, Blosc and LZ4 state the size of their
+content, which is checked first; streams are inflated up to the bound and not further. A codec that
+cannot be decoded here is refused when its array is parsed: later its chunks would pass for damaged.
 """
 
 from __future__ import annotations
@@ -43,10 +42,11 @@ class Codec(Protocol):
 class CodecRow:
     """What is known of a codec.
 
-    ``bounded(codec, most_bytes)`` is its decoding, which makes no more. `decode_cost` is how many
-    times as long as Zstandard it takes. `v3` says under which names Zarr v3 has it, where it is one
-    from bytes to bytes: its ``"own"``, ``"numcodecs."`` before it, or both. `numbers` are the
-    options by which a chunk is decoded, so that nothing can be read where they are no numbers.
+    bounded: ``bounded(codec, most_bytes)`` decodes with it, to at most so many bytes.
+    decode_cost: how many times as long as Zstandard decoding takes.
+    v3: the names of the codec in Zarr v3, if it is one from bytes to bytes: its ``"own"``, that
+        with ``"numcodecs."`` before it, or both.
+    numbers: the options that have to be numbers, since decoding depends on them.
     """
 
     bounded: Callable[[Codec, int], Step]
@@ -56,10 +56,10 @@ class CodecRow:
 
 
 def bounded(codec: Codec, most_bytes: int) -> Step:
-    """``codec.decode`` of a numcodecs codec, which makes at most `most_bytes`.
+    """``codec.decode`` of a numcodecs codec, limited to an output of `most_bytes`.
 
-    Of a codec that is not known here nobody knows how much it makes before it has made it; then it
-    is an error. What a step raises says that its input is damaged, whatever its type.
+    The output of a codec without a row is measured once it is there. Whatever the step raises means
+    that its input is damaged.
     """
     return CODECS.get(codec.codec_id, _UNKNOWN).bounded(codec, most_bytes)
 
@@ -70,7 +70,7 @@ def decode_cost(name: str) -> int:
 
 
 def bytes_codec(codec: Document) -> Codec | None:
-    """What decodes a v3 codec from bytes to bytes, as numcodecs has it; None for unknown ones."""
+    """The numcodecs codec for a v3 codec from bytes to bytes; None where it is not known here."""
     import numcodecs
 
     written = str(codec["name"])
@@ -80,7 +80,7 @@ def bytes_codec(codec: Document) -> Codec | None:
         return None
     if name == "crc32c":
         return Crc32c()
-    # How a chunk was compressed by one of the specification's own does not matter to decode it.
+    # The options of the specification's own codecs are for encoding alone.
     options = codec.get("configuration", {}) if form == "numcodecs." else {}
     found: Codec = numcodecs.get_codec({"id": name, **options})
     return found
@@ -103,7 +103,7 @@ class Crc32c:
 
 
 def check_size(size: int, most: int) -> None:
-    """Raise CorruptChunk where a step makes more than `most` bytes of a chunk."""
+    """Raise CorruptChunk where a chunk decodes to a `size` of more than `most` bytes."""
     if size > most:
         raise CorruptChunk(f"a chunk inflates to more than the {most} bytes that it may have")
 
@@ -112,7 +112,7 @@ def _zstd(codec: Codec, most: int) -> Step:
     """RFC 8878, 3.1.1.1: the content's size stands in the frame's header, or nowhere."""
     from numcodecs.zstd import Zstd, decompress
 
-    # What numcodecs' own codec calls, once it has made an array of the bytes.
+    # (The function that numcodecs' codec calls, without its conversion of the input.)
     decode: Step = decompress if type(codec) is Zstd else codec.decode
     return partial(_zstd_decoded, decode, most)
 
@@ -126,9 +126,9 @@ def _zstd_decoded(decode: Step, most: int, data: Data) -> Data:
 
 
 def zstd_size(head: bytes) -> tuple[int | None, slice[int, int, None]]:
-    """What the frame that begins so says of its content's size, which it need not, and where.
+    """The content size that a frame's header states (None: it states none), and its place there.
 
-    The first block comes next.
+    The first block comes right after that place.
     """
     if len(head) < 6 or head[:4] != _ZSTD_MAGIC:
         raise CorruptChunk("a Zstandard frame does not begin as one")
@@ -213,24 +213,24 @@ def _lzma(codec: Codec, most: int) -> Step:
 
 
 def _as_wide(codec: Codec, most: int) -> Step:
-    """A codec that makes as much as it is given."""
+    """A codec whose output is as large as its input."""
     return partial(_stretched, codec.decode, (1, 1), most)
 
 
 def _bits(codec: Codec, most: int) -> Step:
-    """A byte for each bit."""
+    """A codec whose output has a byte for each bit of its input."""
     return partial(_stretched, codec.decode, (1, 8), most)
 
 
 def _retyped(stored: str, made: str, codec: Codec, most: int) -> Step:
-    """Values of another dtype; the codec has both under these names."""
+    """A codec that changes the dtype; the names are those of its attributes for both."""
     types = (getattr(codec, name) for name in (stored, made))
     before, after = (max(1, np.dtype(one).itemsize) for one in types)
     return partial(_stretched, codec.decode, (before, after), most)
 
 
 def _stretched(decode: Step, stretch: tuple[int, int], most: int, data: Data) -> Data:
-    """What a value takes before and after decoding, in bytes, is its `stretch`."""
+    """Decode; `stretch` is how many bytes a value takes before and after."""
     stored, made = stretch
     check_size(_nbytes(data) // stored * made, most)
     found = decode(data)
@@ -270,7 +270,7 @@ CODECS: Final[Mapping[str, CodecRow]] = MappingProxyType(
         "categorize": CodecRow(_filter, 1),
     }
 )
-# Codecs that others bring.
+# For codecs of other packages.
 _UNKNOWN: Final = CodecRow(_as_wide, 1)
 
 # Options that are counts: numcodecs takes them as they are, and fails on another kind of number
@@ -279,7 +279,7 @@ COUNTS: Final = frozenset(
     {"elementsize", "level", "clevel", "blocksize", "typesize", "acceleration", "format"}
 )
 
-# Packages from the Python Package Index that bring codecs of these names, or that begin so.
+# Packages of the Python Package Index, by the codecs that they bring; below by prefixes of names.
 _PACKAGES: Final = MappingProxyType(
     {
         "zfpy": "zfpy",
@@ -299,7 +299,7 @@ _PACKAGES_BY_PREFIX: Final = (("imagecodecs_", "imagecodecs"), ("gribscan", "gri
 
 
 def _check_options(name: str, options: Document) -> None:
-    """Raise MetadataError for options that are no numbers, without which nothing is decoded."""
+    """Raise MetadataError where options that have to be numbers are none."""
     for key in options.keys() & CODECS.get(name, _UNKNOWN).numbers:
         kind, kinds = ("whole number", int) if key in COUNTS else ("number", (int, float))
         option = options[key]

@@ -1,7 +1,7 @@
 """What xarray and netCDF-C write into an array's attributes: names of dimensions, fill values.
 
-xarray's "Zarr encoding specification" for the former; a v3 array has a place of its own for names.
-NCZarr keeps the names of dimensions under ``_NCZARR_ARRAY`` in ``.zarray`` or, later,
+xarray's are those of its "Zarr encoding specification"; a v3 array has a member of its own for
+names. NCZarr keeps the names of dimensions under ``_NCZARR_ARRAY`` in ``.zarray`` or, later,
 under ``_nczarr_array`` among the attributes; a scalar is stored as one value along a dimension
 without a name. Its modes ``zarr`` and ``xarray`` write no such object: there the list of names is
 empty, or absent (netCDF-C, ``docs/nczarr.md`` and ``libnczarr/zsync.c``).
@@ -22,22 +22,17 @@ from sluice.errors import MetadataError, excerpt
 
 # Where xarray keeps the names of a v2 array's dimensions (its "Zarr encoding specification").
 DIMENSIONS: Final = "_ARRAY_DIMENSIONS"
-
-
-# Marks a v3 scalar that is stored as the one value along a dimension.
+# Our own mark in the document of a v3 scalar that is stored as one value along a dimension.
 SCALAR: Final = "sluice_scalar"
-
-
-# Names that NumPy knows and the specification does not; old writers used them.
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _DIGITS: Final = re.compile(r"[+-]?\d{1,20}")
 
 
 def check_name(name: str) -> None:
-    """Raise MetadataError for a name under which no store keeps anything, or no format writes it.
+    """Raise MetadataError for a name that is empty, or that no key or format can hold.
 
-    Python can hold halves of surrogate pairs, which UTF-8 cannot.
+    That are names with NUL, and with lone surrogates, which Python can hold and UTF-8 cannot.
     """
     if not name:
         raise MetadataError("it has no name")
@@ -76,7 +71,7 @@ def dimension_names(document: Document) -> tuple[str | None, ...]:
 
 
 def marked_fill_value(value: object, dtype: DType, unsigned: object = None) -> object:
-    """What the attribute ``_FillValue`` of a v3 array says, in the array's stored `dtype`.
+    """The value that the attribute ``_FillValue`` of a v3 array means, in its stored `dtype`.
 
     xarray writes floating-point numbers as base64 of a little-endian double, and reads that alone;
     others write the number, or its name (``"NaN"``). Theirs becomes the nearest number of the
@@ -138,7 +133,7 @@ def _written_double(value: object) -> float | None:
 
 
 def _nearest(value: object, dtype: DType) -> float:
-    """The number as the dtype has it; as it is where xarray wrote it, or beyond all of its own."""
+    """The nearest number of the dtype; itself where xarray wrote it, or where that is infinite."""
     written = _written_double(value)
     if written is not None:
         return written
@@ -168,16 +163,16 @@ def _integer(value: object) -> int:
 _KEYS: Final = ("_NCZARR_ARRAY", "_nczarr_array")
 # How netCDF-C 4.9.0 calls its characters, which are of one byte each.
 _CHARACTERS: Final = ("<U1", ">U1")
-# What is netCDF-C's own; of v2 arrays xarray hides it.
+# Attributes of netCDF-C for itself; xarray hides those of v2 arrays.
 _OWN: Final = (*_KEYS, "_nczarr_attr", "_NCZARR_ATTR")
 _REFERENCES: Final = ("dimension_references", "dimrefs")
 
 
 def with_references(document: Document) -> Document:
-    """The `document` of an array with its ``attributes``, whose dimensions are named.
+    """The `document` of an array (its ``attributes`` inside) with the names that NCZarr has for it.
 
-    A scalar loses the one dimension that it is stored along. Whatever is no such document is
-    returned as it is.
+    A scalar loses the one dimension that it is stored along. A document without such names, or an
+    invalid one, is returned as it is.
     """
     attributes = document.get("attributes") or {}
     if not isinstance(attributes, dict):
@@ -198,7 +193,7 @@ def with_references(document: Document) -> Document:
 def _with_names(
     document: Document, attributes: Document, said: Document, references: object
 ) -> Document:
-    """The same of a v3 array, which has a place for names: those elsewhere go there."""
+    """The same of a v3 array: names from the attributes go to its member for them."""
     written: object = attributes.get(DIMENSIONS)
     names = document.get("dimension_names")
     if _is_scalar(said, [references, names, written], document.get("shape")):
@@ -232,7 +227,7 @@ def _names(references: list[str]) -> list[str]:
 
 
 def _is_scalar(said: Document, names: list[object], shape: object) -> bool:
-    """Whether one value along one dimension stands for a scalar."""
+    """Whether the array is a scalar that is stored as one value along one dimension."""
     marked = bool(said.get("scalar")) or said.get("storage") == "scalar" or [] in names
     return marked and bool(shape == [1])
 

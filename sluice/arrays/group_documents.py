@@ -1,7 +1,7 @@
 """The metadata documents of one group, and which groups of a hierarchy hold arrays.
 
-A hierarchy's groups are as its consolidated metadata has them, else found by a walk: it asks for
-the names in each group and for the documents under them, level by level.
+The groups of a hierarchy are listed in its consolidated metadata. Without that they are found by a
+walk: level by level it lists the names in each group, and reads the documents under them.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from sluice.store.source import ByteSource, Tagged
 
 @dataclass(frozen=True, slots=True)
 class ConsolidatedMetadata:
-    """The one document that holds all metadata of a consolidated store.
+    """The one document that holds all metadata of a consolidated store, without its content.
 
-    Its key, a digest of its bytes, and the tag by which the store knows them, if it gave one.
+    Its key, a digest of its bytes, and its entity tag if the store gave one.
     """
 
     key: str
@@ -40,7 +40,7 @@ class ConsolidatedMetadata:
 
 
 class RootDocument(NamedTuple):
-    """A document of the root as it came, a digest of its bytes, and their tag."""
+    """A document of the root, a digest of its bytes, and their entity tag."""
 
     document: Document
     digest: str
@@ -52,8 +52,8 @@ class GroupDocuments:
     """One group: its attributes and the documents of the arrays directly in it.
 
     A v2 array's document is its ``.zarray`` with the ``.zattrs`` under ``attributes``, as in v3.
-    They were `consolidated` in one document, or else read one by one. Those whose documents cannot
-    be used at all are `broken`: why, by their names.
+    The documents were `consolidated` in one, or read one by one where that is None. `broken` has
+    the reasons, by name, why other arrays cannot be used.
     """
 
     path: str
@@ -65,11 +65,11 @@ class GroupDocuments:
 
     @cached_property
     def version(self) -> str:
-        """A digest of all that is here: another one as soon as a document says something else.
+        """A digest of all documents, which changes as soon as one of them does.
 
         An append changes it, since a shape changes; chunks rewritten in place do not. Documents
-        that were read one by one may be those of a writer that has not come to its chunks yet, so
-        the same ones, once they are consolidated, are another version.
+        that were read one by one may be those of a writer that has not written its chunks yet, so
+        the same documents, once they are consolidated, have another version.
         """
         said: list[object] = [self.path, self.zarr_format, self.attributes, self.arrays]
         if self.broken:
@@ -80,20 +80,24 @@ class GroupDocuments:
 
 
 def root_document(seen: Tagged, key: str) -> RootDocument:
+    """The document under `key`, whose value was `seen`; MetadataError if it is no JSON object."""
     return RootDocument(json_object(seen.data, repr(key)), digest_of(seen.data), seen.tag)
 
 
 def group_of(path: str, zarr_format: Literal[2, 3], members: Members) -> GroupDocuments:
+    """The group at `path` with these members; not consolidated."""
     return GroupDocuments(
         path, zarr_format, members.attributes, members.arrays, None, members.broken
     )
 
 
 def digest_of(data: bytes) -> str:
+    """A digest of 16 bytes, in hexadecimal."""
     return blake2b(data, digest_size=16).hexdigest()
 
 
 def expect_group(document: Document, path: str) -> None:
+    """Raise MetadataError where a v3 `document` is not that of a group."""
     node = document.get("node_type")
     if node != "group":
         kind = "a Zarr array" if node == "array" else f"of node_type {excerpt(node)}"
@@ -101,17 +105,20 @@ def expect_group(document: Document, path: str) -> None:
 
 
 def not_a_group(path: str, kind: str) -> MetadataError:
+    """The error for an address of something else; says where a group may be found."""
     way = "name the group that it lies in" if path else "name the folder of the group that it is in"
     option = "group" if path else "url"
     return MetadataError(f"its {option} leads to {kind}, not to a group: {way} as {option}")
 
 
 def join_path(*parts: str) -> str:
+    """The parts that are not empty, joined by slashes."""
     return "/".join(part for part in parts if part)
 
 
+# How many groups are visited at once.
 _AT_ONCE: Final = 8
-# Of groups without arrays, which lead to others, a hierarchy has no more than a few for each.
+# So many groups are visited for each that may be found: most of those without arrays hold others.
 _VISITED: Final = 4
 _UNLISTED: Final = (
     "its groups can be neither listed nor are they in consolidated metadata: consolidate it "
@@ -131,11 +138,11 @@ async def groups_with_arrays(
     below: str = "",
     limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> tuple[str, ...]:
-    """Paths of the groups that hold arrays themselves, sorted: the first `most`, and one more.
+    """Paths of the groups that hold arrays themselves, sorted: at most ``most + 1`` of them.
 
-    The root is ``""``. Those in `below` alone are looked for, where that is a path.
+    The root is ``""``. `below` is the path of a group to which the search is limited.
     `zarr_format` and `consolidated` are as for `open_group`. A group whose own document is broken
-    is one of them where there are arrays in it.
+    counts if there are arrays in it.
 
     Raises StoreMissing if there is no hierarchy, MetadataError if its documents cannot be used or
     it cannot be listed, StoreTooLarge for more groups than can be walked.
@@ -159,7 +166,7 @@ async def groups_with_arrays(
 async def _root_documents(
     source: ByteSource, zarr_format: int | None, consolidated: bool | None, limits: OpeningLimits
 ) -> dict[str, Document]:
-    """The root's documents that are there; a refused one does not matter beside another."""
+    """The root's documents that exist; raises a refusal only where there is no other document."""
     names = [_V3] if zarr_format != 2 else []
     if zarr_format != 3 and consolidated is not False:
         names.append(_CONSOLIDATED_V2)
@@ -211,7 +218,7 @@ def _of_members_v2(members: Document) -> set[str]:
 
 
 def _reached(holding: Iterable[str], groups: Collection[str]) -> set[str]:
-    """Those `holding` arrays that are groups, as all are that they lie in."""
+    """The paths `holding` arrays that are groups themselves, and lie in groups alone."""
 
     def is_reached(path: str) -> bool:
         while path:
@@ -233,9 +240,10 @@ def _last(path: str) -> str:
 
 @dataclass(slots=True)
 class _Walk:
-    """From the root down, one level after the other.
+    """A search for groups from the root down, one level after the other.
 
-    A child whose document is broken may be either, which what lies below it tells: `unsure`.
+    `holding` are the groups found. A child whose document is broken may be an array or a group: it
+    is `unsure` until its own children are listed.
     """
 
     source: ByteSource
@@ -278,7 +286,7 @@ class _Walk:
             elif kind == "array":
                 self.holding.add(path)
         if path in self.unsure and not found:
-            # It was an array, which its group holds.
+            # It has no children, so it is an array in the group above.
             self.holding.add(_parent(path))
         return groups
 
@@ -291,7 +299,7 @@ class _Walk:
         return children[: self.limits.variables]
 
     async def _check_listing(self, names: Collection[str]) -> None:
-        """Raise where this listing of the root is not that of a group."""
+        """Raise where these `names`, listed in the root, are not those of a group."""
         own = _V3 if self.is_v3 else ".zgroup"
         if own in names:
             return

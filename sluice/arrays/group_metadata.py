@@ -1,7 +1,7 @@
-"""The metadata documents of one group: asked for in one wave where the store allows it.
+"""Reading the metadata documents of groups: in one round of requests where the store allows it.
 
-Of an unknown format ``zarr.json`` and ``.zmetadata`` are asked together, in the root and in the
-group. Without consolidated metadata the group is listed and its arrays' documents follow.
+If the format is unknown, ``zarr.json`` and ``.zmetadata`` are read together, in the root and in the
+group. Without consolidated metadata the group is listed, and its arrays' documents follow.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sluice.arrays.group_documents import (
 from sluice.arrays.member_documents import (
     DEFAULT_LIMITS,
     OpeningLimits,
-    in_time,
+    in_thread_if_long,
     member_documents,
     members_v2,
     members_v3,
@@ -36,7 +36,7 @@ from sluice.errors import MetadataError, StoreError, StoreMissing, StoreRefused
 from sluice.store.documents import json_object
 from sluice.store.source import ByteSource, Tagged, Unchanged, get_tagged
 
-# What must be found out about the documents of so many arrays takes no time to speak of.
+# The documents of so few arrays are checked on the loop.
 _FEW_ARRAYS: Final = 64
 
 _UNLISTED: Final = (
@@ -55,8 +55,8 @@ async def open_group(
 ) -> GroupDocuments:
     """The documents of `group` (the root when None).
 
-    `zarr_format` asks for no key of the other format. `consolidated`: True insists on consolidated
-    metadata, False ignores it, None takes it where it is there.
+    `zarr_format`: 2 or 3 reads no key of the other format, None tries both. `consolidated`: True
+    insists on consolidated metadata, False ignores it, None uses it where it is there.
 
     Raises StoreMissing if there is no group, MetadataError if its documents cannot be used or it
     cannot be listed, StoreRefused if nothing may be read, StoreTooLarge beyond `limits`.
@@ -74,7 +74,7 @@ async def open_groups(
     consolidated: bool | None,
     limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> tuple[GroupDocuments, ...]:
-    """The documents of each of the `groups`: what they have in common is asked for once.
+    """The documents of each of the `groups`; what they have in common is read once.
 
     Raises as `open_group` does.
     """
@@ -105,7 +105,7 @@ async def _open_all(
 
 
 async def _settle(found: GroupDocuments, limits: OpeningLimits) -> None:
-    """Find out once what takes long with many arrays: their attributes' size, and the version."""
+    """Check the limits, and compute the version, which takes long with many arrays: in a thread."""
     limits.check_variables([*found.arrays, *found.broken])
 
     def settle() -> str:
@@ -143,12 +143,12 @@ async def revalidate_groups(
     consolidated: bool | None,
     limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> tuple[GroupDocuments, ...]:
-    """The documents of these groups as they are now: the `known` ones, if theirs is the same.
+    """The documents of these groups as they are now; the `known` ones where nothing has changed.
 
-    So consolidated groups cost one request while nothing changes, and where the store gives tags
-    (RFC 9110, 13.1.2) no body comes; elsewhere its bytes are compared. They are not read without
-    their consolidated metadata: a writer that appends takes that away first (Zarr v3) and puts it
-    back last, and in between arrays may differ in length.
+    Consolidated groups cost one request while nothing changes; it has no body where the store
+    gives entity tags (RFC 9110, 13.1.2), elsewhere the bytes are compared. Such groups are never
+    read without their consolidated metadata: a writer that appends removes it first (Zarr v3) and
+    writes it last, and in between arrays may differ in length.
 
     Raises StoreMissing if the metadata is gone, MetadataError if it cannot be used or is not
     consolidated any more, and the StoreError of a store that cannot be asked.
@@ -175,12 +175,12 @@ async def revalidate_groups(
 async def _same(
     source: ByteSource, one: ConsolidatedMetadata
 ) -> ConsolidatedMetadata | Tagged | None:
-    """`one`, under its tag of now, if it says the same; else what is there in its place."""
+    """`one` with its current tag if its bytes are the same; else the new value, None if gone."""
     seen = await get_tagged(source, one.key, one.tag)
     match seen:
         case Unchanged():
             return one
-        case Tagged(data, tag) if await in_time(len(data), digest_of, data) == one.digest:
+        case Tagged(data, tag) if await in_thread_if_long(len(data), digest_of, data) == one.digest:
             return one if tag == one.tag else replace(one, tag=tag)
     return seen
 
@@ -188,7 +188,7 @@ async def _same(
 def _with_tag(
     known: GroupDocuments, now: Mapping[str, ConsolidatedMetadata | Tagged | None]
 ) -> GroupDocuments:
-    """The same documents, out of the document of now."""
+    """The `known` documents, with the current tag of their consolidated metadata."""
     one = now[known.consolidated.key] if known.consolidated is not None else None
     if not isinstance(one, ConsolidatedMetadata) or one is known.consolidated:
         return known
@@ -198,7 +198,7 @@ def _with_tag(
 async def _probe(
     source: ByteSource, paths: Sequence[str], reading: _Reading
 ) -> dict[str, RootDocument]:
-    """The root documents that exist; a refused one does not matter while another answers."""
+    """The root documents that exist; raises a refusal only where there is no other document."""
     zarr_format, consolidated, limits = reading
     names = ["zarr.json"] if zarr_format != 2 else []
     if zarr_format != 3 and consolidated is not False:
@@ -216,7 +216,7 @@ async def _probe(
             return
         if isinstance(seen, Tagged):
             limits.check_metadata(len(seen.data))
-            answers[key] = await in_time(len(seen.data), root_document, seen, key)
+            answers[key] = await in_thread_if_long(len(seen.data), root_document, seen, key)
 
     await map_concurrently(keys, ask)
     if refused and not answers:
@@ -260,7 +260,7 @@ async def _listed_v2(source: ByteSource, path: str, limits: OpeningLimits) -> Gr
 
 
 async def _children(source: ByteSource, path: str, known: str, limits: OpeningLimits) -> list[str]:
-    """Names in the group that may be arrays; `known` is a key that a true listing must show."""
+    """Names in the group that may be arrays; a listing without the `known` key is not trusted."""
     try:
         names = await source.list_dir(path)
     except StoreError as error:

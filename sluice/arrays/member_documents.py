@@ -1,9 +1,9 @@
-"""The arrays of one group by their documents: how much of them may be read, and which can be used.
+"""The documents of one group's arrays, which of them can be used, and limits on opening a store.
 
-A few hundred bytes of metadata can ask for coordinates of any size, so what opening a store may
-take is judged from metadata before anything is made of it. A coordinate that exceeds a limit is
-left out; what exceeds one for all of the store is an error. Each names the setting by which an
-operator allows more. Each document may be broken without the others.
+A few hundred bytes of metadata can ask for coordinates of any size, so the costs of opening a store
+are checked by its metadata first. A coordinate that exceeds a limit is left out; a store that
+exceeds one as a whole is an error. Both name the setting by which an operator allows more. One
+broken document does not affect the others.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ from sluice.errors import MetadataError, ReferenceRefused, StoreError, StoreMiss
 from sluice.store.documents import json_object
 from sluice.store.source import ByteSource
 
+# The beginning of the settings' names.
 _SETTING: Final = "SLUICE_STORE_"
-
-
-# Deeper than attributes and codecs are meant to be, and far from Python's recursion limit.
+# Nesting of attributes and codecs: deeper than any real one, and far from Python's recursion limit.
 MOST_LEVELS: Final = 32
 
 
@@ -35,8 +34,8 @@ class OpeningLimits:
     """The most that one group may have.
 
     The defaults leave room for what archives have: thousands of variables, a million labels of an
-    hourly series, one chunk for each step of some years. Variables that are `dropped` count for
-    none of them but the metadata, which is read before anything of it is known.
+    hourly series, one chunk for each step of some years. Variables that are `dropped` count towards
+    `metadata_bytes` alone, since metadata is read before any name is known.
     """
 
     metadata_bytes: int = 32 * 2**20
@@ -77,7 +76,7 @@ DEFAULT_LIMITS: Final = OpeningLimits()
 
 
 class CoordinateRoom:
-    """What the coordinates of one store may still take while it is opened."""
+    """Counts what the coordinates take that are read while one store is opened."""
 
     def __init__(self, limits: OpeningLimits) -> None:
         self._limits = limits
@@ -85,18 +84,18 @@ class CoordinateRoom:
         self._chunks = 0
 
     def meter(self) -> TextMeter:
-        """What counts the texts of one coordinate, whose length shows only as they are read."""
+        """A meter for the texts of one coordinate, whose length is known once they are read."""
         limit = self._limits.coordinate_bytes
         return TextMeter(self._bytes, limit, 0, limit)
 
     def take(self, nbytes: int) -> None:
-        """So many bytes of text were read."""
+        """Count so many bytes of text that were read."""
         self._bytes += nbytes
 
     def enter(self, meta: ArrayMeta, values: int, chunks: int) -> None:
-        """So many `values` out of so many `chunks` are to be read; MetadataError if too many.
+        """Count `values` out of `chunks` that are to be read; MetadataError if that is too much.
 
-        One chunk is the least that is decoded, however few of its values are wanted.
+        They count at least as one whole chunk, the least that is decoded.
         """
         nbytes = max(values * meta.dtype.itemsize, min(chunks, 1) * meta.chunk_bytes)
         for limited, what, found, limit in (
@@ -110,7 +109,7 @@ class CoordinateRoom:
 
 
 def too_large(limited: str, what: str, found: int, limit: int) -> MetadataError:
-    """The reason why a coordinate is left out."""
+    """The error for a coordinate that is left out because of a limit."""
     return MetadataError(
         "its values are read when the dataset is opened, and with them the coordinates take"
         f" {found} {what} or more, of which {_SETTING}{limited.upper()} allows {limit}",
@@ -119,7 +118,7 @@ def too_large(limited: str, what: str, found: int, limit: int) -> MetadataError:
 
 
 class Members(NamedTuple):
-    """A group's attributes, the documents of its arrays, and reasons why others have none.
+    """A group's attributes, the documents of its arrays, and why others are `broken`, by name.
 
     A v2 array's document is its ``.zarray`` with the ``.zattrs`` under ``attributes``, as in v3.
     """
@@ -163,7 +162,7 @@ def members_v2(path: str, zattrs: object, members: Mapping[str, tuple[object, ob
 def _add(
     arrays: dict[str, Document], broken: dict[str, str], name: str, document: Document
 ) -> None:
-    """Put the `document` where it belongs, with attributes that can be walked."""
+    """Put the `document` among the arrays, its attributes made `shallow`, or the broken ones."""
     attributes = document.get("attributes")
     if levels_exceed({**document, "attributes": None}):
         broken[name] = "its metadata is nested too deeply"
@@ -200,17 +199,17 @@ def _array_v2(zarray: object, zattrs: object) -> Document:
 
 Made = TypeVar("Made")
 Given = ParamSpec("Given")
-# A document, or why it is none.
+# A document, or why it cannot be used.
 Found: TypeAlias = dict[str, object] | MetadataError
 
 # Documents of so many bytes are parsed in a few milliseconds.
 _SHORT_BYTES: Final = 256 * 2**10
 
 
-async def in_time(
+async def in_thread_if_long(
     nbytes: int, work: Callable[Given, Made], *given: Given.args, **named: Given.kwargs
 ) -> Made:
-    """What ``work(*given, **named)`` makes of so many bytes of documents: of many, in a thread."""
+    """What ``work(*given, **named)`` on documents of `nbytes` returns; if many, in a thread."""
     if nbytes <= _SHORT_BYTES:
         return work(*given, **named)
     return await asyncio.to_thread(work, *given, **named)
@@ -219,7 +218,7 @@ async def in_time(
 async def member_documents(
     source: ByteSource, keys: Sequence[str], limits: OpeningLimits
 ) -> dict[str, Found]:
-    """The documents under those of `keys` that exist, or why one is none.
+    """The documents under those of `keys` that exist, or why one cannot be used.
 
     Raises:
         StoreTooLarge: all together are longer than `limits` allow.
@@ -233,7 +232,7 @@ async def member_documents(
         found = await _one_by_one(source, keys)
     nbytes = sum(len(data) for data in found.values() if isinstance(data, bytes))
     limits.check_metadata(nbytes)
-    return await in_time(nbytes, _parsed, found)
+    return await in_thread_if_long(nbytes, _parsed, found)
 
 
 async def _one_by_one(source: ByteSource, keys: Sequence[str]) -> dict[str, bytes | MetadataError]:
@@ -254,9 +253,9 @@ async def _one_by_one(source: ByteSource, keys: Sequence[str]) -> dict[str, byte
 
 
 def _of_one_key(error: StoreError) -> MetadataError | None:
-    """What is wrong with the reference that stands under a key, if it is not the store that fails.
+    """The error of one key alone: a reference that is refused, invalid, or whose target is gone.
 
-    A reference that leads nowhere, leads where it may not, or is none.
+    None where the store itself fails.
     """
     if isinstance(error, MetadataError):
         return error
@@ -290,7 +289,7 @@ def levels_exceed(value: object, most: int = MOST_LEVELS) -> bool:
 
 
 def shallow(attributes: Document) -> dict[str, object]:
-    """`attributes` with the JSON text in place of each value that is nested too deeply."""
+    """`attributes`; a value that is nested too deeply is replaced by its JSON text."""
     return {
         name: _json_text(value)
         if isinstance(value, dict | list) and levels_exceed(value)
@@ -310,13 +309,13 @@ def _inside(value: object) -> list[object]:
 
 
 class _Written(str):
-    """A part of a JSON text, as it stands there."""
+    """A finished part of a JSON text, and no value to be written."""
 
     __slots__ = ()
 
 
 def _json_text(value: object) -> str:
-    """``json.dumps(value)``, however deep it is nested: without recursion."""
+    """``json.dumps(value)`` without recursion, for values nested at any depth."""
     parts: list[str] = []
     left: list[object] = [value]
     while left:
@@ -331,7 +330,7 @@ def _json_text(value: object) -> str:
 
 
 def _opened(value: dict[str, object] | list[object]) -> list[object]:
-    """The brackets, names and separators of an object or list, and between them its values."""
+    """An object or list as its brackets, names and separators, with its values between them."""
     if isinstance(value, dict):
         start, end = "{", "}"
         members = [[_Written(f"{json.dumps(name)}: "), item] for name, item in value.items()]

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, TypeAlias
 
 import numpy as np
 
 from sluice.aliases import Array, record
-from sluice.arrays.array_metadata import ArrayMeta
-from sluice.arrays.chunk_cache import ABSENT, Chunk
-from sluice.arrays.codec_table import Data
 from sluice.arrays.projections import (
     Axis,
     IntArray,
@@ -30,9 +27,8 @@ from sluice.arrays.projections import (
     RangeAxis,
     Within,
 )
-from sluice.arrays.texts import TextDecoder, TextMeter, text_bytes, text_lengths
-from sluice.scheduler import Flow
 
+# What is selected along one axis.
 AxisKey: TypeAlias = int | slice | IntArray
 
 
@@ -52,9 +48,10 @@ class ChunkRead:
 class ArrayPlan:
     """What one array contributes to an answer.
 
-    `order` moves the array's axes to the order of the output's (pointwise axes first), `shape` is
-    the answer's shape, `flips` are the axes of the unsqueezed output to reverse at the end. The
-    answer's axis of points (where there is one) stands at `points_at`.
+    `axes` are the selections along its axes, but for those that go together in `points`. `order`
+    moves the array's axes to the order of the output's (those of points first), `shape` is the
+    answer's shape, `flips` are the axes of the buffer to reverse at the end. The axis of points (if
+    there is one) is the answer's axis `points_at`.
     """
 
     axes: tuple[Axis, ...]
@@ -111,9 +108,9 @@ class ArrayPlan:
 
 @record
 class ElementPlan:
-    """One element of an array: the chunk that has it, and its `place` in there.
+    """One element of an array: its chunk, at `coords` in the grid, and its `place` in the chunk.
 
-    It is read as the `ArrayPlan` of that one position is, and made in less time.
+    As the `ArrayPlan` of that one position, and quicker to make.
     """
 
     coords: tuple[int, ...]
@@ -152,7 +149,7 @@ ReadPlan: TypeAlias = "ArrayPlan | ElementPlan"
 def plan_element(
     shape: Sequence[int], chunks: Sequence[int], position: Sequence[int]
 ) -> ElementPlan:
-    """The element at `position`, whose numbers may be negative; IndexError where there is none."""
+    """The element at `position` (negative: from the end); IndexError if it is out of range."""
     coords, place = [], []
     for at, size, chunk in zip(position, shape, chunks, strict=True):
         if not -size <= at < size:
@@ -253,72 +250,3 @@ def _orthogonal_read(combination: tuple[Projection, ...], meshed: bool) -> Chunk
 
 def _mesh(key: tuple[Within, ...]) -> tuple[IntArray, ...]:
     return np.ix_(*(np.arange(k.start, k.stop, k.step) if isinstance(k, slice) else k for k in key))
-
-
-Place: TypeAlias = Callable[[ChunkRead, Chunk], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One reading of one array: the order of its output's axes, and where its chunks go.
-
-    The `meter` counts the texts, where the array has texts and somebody wants them counted. A
-    `wide` reading touches more chunks than can be kept for it; one in `passing` is a part of an
-    answer, and its chunks are kept as far as nobody else wants the room.
-    """
-
-    meta: ArrayMeta
-    order: Sequence[int]
-    place: Place
-    out: Array
-    points: bool
-    meter: TextMeter | None
-    wide: bool = False
-    passing: bool = False
-    fetching: Flow = field(default_factory=Flow)
-    decoding: Flow = field(default_factory=Flow)
-
-
-def placing(meta: ArrayMeta, plan: ReadPlan, out: Array) -> Place:
-    """What puts each chunk's part into `out`, the buffer of `plan`."""
-
-    def place(read: ChunkRead, chunk: Chunk) -> None:
-        if chunk is ABSENT:
-            out[read.into] = meta.fill
-        elif plan.points is None:
-            out[read.into] = chunk[read.take]
-        else:
-            out[read.into] = chunk.transpose(plan.order)[read.take]
-
-    return place
-
-
-def part_bytes(reading: Reading, read: ChunkRead, chunk: Chunk) -> int:
-    """The bytes of the texts that `read` takes of its chunk.
-
-    They are not copied: positions, and a fill value, may be asked for again and again.
-    """
-    if chunk is ABSENT:
-        fill = np.asarray(reading.meta.fill, dtype=reading.meta.dtype)
-        # One value, of an array without dimensions, comes as itself.
-        return text_bytes(fill) * np.size(reading.out[read.into])
-    ordered = chunk.transpose(reading.order) if reading.points else chunk
-    if chunk.dtype.kind == "O" or all(isinstance(key, slice) for key in read.take):
-        return text_bytes(np.asarray(ordered[read.take], dtype=chunk.dtype))
-    lengths = text_lengths(ordered).reshape(ordered.shape)
-    return int(lengths[read.take].sum())
-
-
-def encoded_part_bytes(
-    reading: Reading, read: ChunkRead, decoder: TextDecoder, encoded: Data
-) -> int:
-    """The bytes of UTF-8 that `read` takes of a chunk of which no text was made yet."""
-    lengths = decoder.lengths(encoded)
-    ordered = lengths.transpose(reading.order) if reading.points else lengths
-    return int(ordered[read.take].sum())
-
-
-def object_key(meta: ArrayMeta, coords: tuple[int, ...]) -> str:
-    """The store key of the object (chunk or shard) at `coords` in the grid of objects."""
-    name: str = meta.zarr.metadata.encode_chunk_key(coords or meta.scalar_at)
-    return f"{meta.path}/{name}" if meta.path else name

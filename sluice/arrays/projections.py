@@ -1,4 +1,8 @@
-"""Which chunks the selection of an axis touches, and what it takes of each: pure arithmetic."""
+"""Which chunks a selection along an axis touches, and what it takes of each: pure arithmetic.
+
+A selection along one axis is a position, a range or a list; `size` is how many positions it has,
+`touched` how many chunks these lie in, `projections` the part of it in each of them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ _FIRST: Final = slice(0, 1)
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """The part of one axis' selection that falls into one chunk of that axis."""
+    """The part of an axis' selection in one chunk: ``out[into] = chunk[take]`` along the axis."""
 
     chunk: int
     take: Within
@@ -115,7 +119,10 @@ class PointGroup:
 
 @dataclass(frozen=True)
 class PointAxes:
-    """Axes that are read together, element by element: `positions` are equally long lists."""
+    """Axes that are read together, element by element: `positions` are equally long lists.
+
+    `chunk` are the lengths of their chunks; `groups` are the points in each touched chunk.
+    """
 
     positions: tuple[IntArray, ...]
     chunk: tuple[int, ...]

@@ -1,11 +1,11 @@
-"""Metadata of an array as a Zarr store serves it to others, in format 2 or 3.
+"""Metadata documents of arrays that are served to other Zarr clients, in format 2 or 3.
 
-Either the array's own chunks are handed on: then its document is the store's, as zarr-python reads
-it. Or its values are: then they lie in chunks of this module's choice, with one codec, in the
-format that is asked for. Values are never decoded by CF: packed ones stay packed, and what they
-mean stands in attributes, as the store has it. What marks missing ones is told differently: in
-format 2 xarray takes an array's ``fill_value`` for that, in format 3 the attribute ``_FillValue``,
-of which numbers with a fraction are a double in base64 (xarray, "Zarr encoding specification").
+Either an array's chunks are served as they are stored: then its document is the store's, as
+zarr-python reads it. Or its values are: then they lie in chunks of this module's choice, with one
+codec, in the format that is asked for. Values are never decoded by CF: packed ones stay packed, and
+the attributes that decode them are those of the store. Missing values are marked differently: in
+format 2 xarray takes the array's ``fill_value``, in format 3 the attribute ``_FillValue``, in which
+floating-point numbers are a double in base64 (xarray, "Zarr encoding specification").
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sluice.errors import MetadataError
 
 ZarrFormat: TypeAlias = Literal[2, 3]
 FILL: Final = "_FillValue"
-# What a v2 array's own document has; all else belongs to its writer.
+# The members of a v2 document in the specification; others are its writer's own.
 _MEMBERS_V2: Final = (
     "zarr_format",
     "shape",
@@ -43,15 +43,16 @@ _MEMBERS_V2: Final = (
 )
 # The level of the one codec: the fastest.
 LEVEL: Final = 1
-# Kinds of types of which xarray reads that attribute in format 3.
+# The kinds of dtypes for which xarray reads the attribute `_FillValue` in format 3.
 _MARKED: Final = "fcbiu"
 _NUMBER: Final = re.compile(r"0|[1-9]\d{0,17}")
 
-# Chunks that decode to more are served in parts of so many bytes at most.
+# Chunks that decode to more are served in parts of at most so many bytes.
 _LARGE_BYTES: Final = 16 * 2**20
 _PART_BYTES: Final = 4 * 2**20
-# Small ones are served several at once, up to so many bytes, and so many of them.
+# Of small chunks several are served as one, up to so many bytes,
 _SMALL_BYTES: Final = 2**20
+# and so many chunks of arrays of one dimension, and of several.
 _MOST_ALONG: Final = 4096
 _MOST_AT_ONCE: Final = 16
 
@@ -92,7 +93,7 @@ class ChunkKeys:
 
 
 def own_document(document: Document, meta: ArrayMeta) -> DocumentDict | None:
-    """The document of an array whose chunks are handed on; None where its grid is not regular.
+    """The document of an array whose chunks are served as stored; None for an irregular grid.
 
     Its attributes are inside, in format 2 as well.
     """
@@ -100,7 +101,7 @@ def own_document(document: Document, meta: ArrayMeta) -> DocumentDict | None:
     attributes = dict(normal.get("attributes") or {})
     if normal["zarr_format"] == 2:
         found = {"filters": None, **{n: normal[n] for n in _MEMBERS_V2 if n in normal}}
-        told = {"compressor": _told(normal.get("compressor")), "attributes": attributes}
+        told = {"compressor": _without_checksum(normal.get("compressor")), "attributes": attributes}
         return {**found, **told, "fill_value": _spelled(found["fill_value"])}
     grid = normal["chunk_grid"]
     if grid.get("name") != "regular":
@@ -118,10 +119,10 @@ def grid_of(document: Document) -> tuple[int, ...]:
 
 
 def served_chunks(meta: ArrayMeta) -> tuple[int, ...]:
-    """The shape of chunks in which values are served that cannot be handed on as they lie.
+    """The shape of the chunks in which values are served, where stored chunks cannot be.
 
-    It follows from the store's chunks and not from lengths of dimensions, so that it stays as data
-    are appended: large chunks are cut along the first dimensions, of small ones several are one.
+    It depends on the store's chunks and not on lengths of dimensions, so that it stays as data are
+    appended: large chunks are cut along the first dimensions, small ones are put together.
     """
     chunks = [max(1, length) for length in meta.chunks]
     if meta.dtype.kind in "OT" or not chunks:
@@ -194,7 +195,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def text_codec(meta: ArrayMeta) -> str | None:
-    """What writes texts, or bytes, of variable length; None for all other types."""
+    """The name of the codec for texts, or bytes, of variable length; None for other types."""
     if meta.dtype.kind not in "OT":
         return None
     return (
@@ -220,7 +221,7 @@ def _little(dtype: ZarrObject) -> ZarrObject:
 def _json_type(dtype: ZarrObject, zarr_format: ZarrFormat) -> object:
     try:
         with warnings.catch_warnings():
-            # Of types without a specification: clients read them as zarr-python writes them.
+            # (zarr-python warns of types without a specification; clients read its form of them.)
             warnings.simplefilter("ignore")
             told = dtype.to_json(zarr_format=zarr_format)
     except (NotImplementedError, TypeError, ValueError):
@@ -229,7 +230,7 @@ def _json_type(dtype: ZarrObject, zarr_format: ZarrFormat) -> object:
 
 
 def _json_fill(dtype: ZarrObject, value: object, zarr_format: ZarrFormat) -> object:
-    """The value as a ``fill_value``; None where it is none of the type's own."""
+    """The value as a ``fill_value``; None where the type cannot hold it exactly."""
     try:
         cast = dtype.cast_scalar(value)
         # NaN is itself, and no other value may become another one.
@@ -240,7 +241,7 @@ def _json_fill(dtype: ZarrObject, value: object, zarr_format: ZarrFormat) -> obj
 
 
 def _mark_of(normal: Document, attributes: Document, meta: ArrayMeta) -> object:
-    """What stands for missing values, as xarray reads the array; None for nothing."""
+    """The value that marks missing ones, as xarray reads the array; None where there is none."""
     if normal["zarr_format"] == 3:
         return _mark_v3(attributes, meta)
     fill = meta.zarr.metadata.fill_value
@@ -275,7 +276,7 @@ def _marked(value: object, dtype: DType, attributes: Document) -> object:
 
 
 def _meant(number: int, dtype: DType, unsigned: object) -> int:
-    """A stored integer in the sign that ``_Unsigned`` gives it."""
+    """A stored integer with the sign that the attribute ``_Unsigned`` gives it."""
     bits: int = 8 * dtype.itemsize
     if dtype.kind == "i" and unsigned == "true" and number < 0:
         return number + (1 << bits)
@@ -288,15 +289,15 @@ def _double(number: float) -> str:
     return base64.standard_b64encode(struct.pack("<d", number)).decode()
 
 
-def _told(compressor: object) -> object:
-    """A v2 compressor without the option that says nothing, and that not all readers know."""
+def _without_checksum(compressor: object) -> object:
+    """A v2 compressor without ``checksum: false``, the default, which older readers refuse."""
     if not isinstance(compressor, Mapping) or compressor.get("checksum", True):
         return compressor
     return {name: option for name, option in compressor.items() if name != "checksum"}
 
 
 def _spelled(fill: object) -> object:
-    """A v2 ``fill_value`` as the specification has it, which Python's JSON may not."""
+    """A v2 ``fill_value`` as the specification spells it: NaN and infinities are texts."""
     if not isinstance(fill, float) or math.isfinite(fill):
         return fill
     return "NaN" if math.isnan(fill) else "Infinity" if fill > 0 else "-Infinity"

@@ -1,8 +1,8 @@
 """Plan, fetch, decode, place: the coroutine that turns an `ArrayPlan` into values.
 
-Touched chunks that are in memory are placed at once into one preallocated output. Each of the
-others is fetched when its turn comes, decoded as it arrives, kept and placed. A few workers walk
-them; the source's gate bounds the requests, and turns bound the bytes, of all readers together.
+Touched chunks that are in memory are placed at once into one preallocated output. A few workers
+fetch, decode, keep and place the others. The source's gate bounds the requests of all readers
+together, and the turns of the `Reader` bound their bytes.
 """
 
 from __future__ import annotations
@@ -18,8 +18,21 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from sluice.aliases import Array
-from sluice.arrays.array_metadata import ArrayMeta
-from sluice.arrays.byte_ranges import (
+from sluice.arrays.array_metadata import ArrayMeta, object_key
+from sluice.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
+from sluice.arrays.chunk_parts import Span, worthwhile_span
+from sluice.arrays.plan import ChunkRead, ElementPlan, ReadPlan
+from sluice.arrays.reader import Reader
+from sluice.arrays.reading import (
+    Reading,
+    count_texts,
+    decode_chunk,
+    decode_part,
+    naming,
+    placing,
+    put_part,
+)
+from sluice.arrays.shards import (
     ByteRange,
     Shard,
     ShardIndexes,
@@ -30,10 +43,6 @@ from sluice.arrays.byte_ranges import (
     locate,
     may_grow,
 )
-from sluice.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
-from sluice.arrays.chunk_parts import Span, worthwhile_span
-from sluice.arrays.plan import ChunkRead, ElementPlan, Reading, ReadPlan, object_key, placing
-from sluice.arrays.reader import Reader, count_texts, decode_chunk, decode_part, naming, put_part
 from sluice.arrays.texts import TextMeter
 from sluice.arrays.zarr_fallback import read_through_zarr
 from sluice.concurrency import SingleFlight, map_concurrently
@@ -48,18 +57,19 @@ _GAP_BYTES: Final = 64 * 1024
 _MOST_BYTES: Final = 16 * 1024 * 1024
 # How often a shard may be written anew while it is read; an append does it once.
 _MOST_MOVES: Final = 4
-# How long chunks from memory are placed in one go: thousands of them would stop the loop.
+# For how long chunks from memory are placed before the loop has a round: there may be thousands.
 _TURN_SECONDS: Final = 0.005
-# So many chunks from memory are placed without looking at the clock.
+# So few chunks from memory are placed in one go.
 _FEW_CHUNKS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class StoreReader:
-    """What all arrays of one opened store share: where its bytes come from, and its shard indexes.
+    """Reads the arrays of one opened store, from its `source` and with its shard `indexes`.
 
     `reader` is what it shares with other stores. Chunks are kept in `cache`, in which `identity`
-    stands for this store at this version.
+    stands for this store at this version. `ranges` are the requests for (parts of) chunks that are
+    in flight, by key, start and end.
     """
 
     source: ByteSource
@@ -77,11 +87,11 @@ class StoreReader:
         return cls(source, indexes, reader, reader.cache, identity)
 
     def without_cache(self) -> StoreReader:
-        """This reader for values that their caller keeps: it leaves the shared cache alone."""
+        """The same without the shared cache, for values that the caller keeps."""
         return replace(self, cache=ChunkCache(0))
 
     def read_cached(self, meta: ArrayMeta, plan: ReadPlan) -> Array | None:
-        """What `read` brings, if that is of few chunks and all of them are in memory just now."""
+        """What `read` returns, if it takes few chunks and all of them are in memory; else None."""
         if isinstance(plan, ElementPlan):
             chunk = self.cache.get((self.identity, meta.path, plan.coords))
             if chunk is None:
@@ -102,9 +112,9 @@ class StoreReader:
         return plan.finish(out)
 
     def working_bytes(self, meta: ArrayMeta, chunks: int) -> int:
-        """The most decoded bytes that reading so many chunks at once has in memory.
+        """The most decoded bytes in memory at once while so many chunks are read.
 
-        What zarr-python reads may have all of them.
+        An array that zarr-python reads may have all of them in memory.
         """
         if meta.decoder is not None:
             chunks = min(chunks, self.reader.workers)
@@ -123,13 +133,14 @@ class StoreReader:
     ) -> Array:
         """The planned values as an array of `plan.shape`, in the array's stored dtype.
 
-        Texts are counted by the `meter`; LimitError as soon as it has had too many. What is read in
-        `passing` takes nobody's room in the cache.
+        Texts are counted by the `meter`; LimitError as soon as there are too many. Chunks that are
+        read in `passing` take no room in the cache from others. Raises a StoreError where the store
+        fails, and CorruptChunk, which is one, for a damaged chunk.
         """
         if not meta.texts:
             meter = None
         if meta.decoder is None:
-            read = await read_through_zarr(meta, plan)
+            read = await read_through_zarr(meta.zarr, plan)
             if meter is not None:
                 meter.take(await count_texts(self.reader.pool, Flow(), read))
             return plan.finish(read)
@@ -179,9 +190,9 @@ class StoreReader:
         await map_concurrently(unknown, load, workers=self.reader.workers)
 
     def _span(self, reading: Reading, read: ChunkRead) -> Span | None:
-        """What to read, or decode, of a chunk instead of all; nothing where that saves little.
+        """What to read, or decode, of a chunk instead of all of it; None to read it whole.
 
-        A chunk that is asked for again is read whole, to be kept where it can.
+        Whole where that costs little more, and where it is asked for again and can be kept.
         """
         meta = reading.meta
         span = worthwhile_span(meta.chunks, meta.dtype.itemsize, reading.order, read.take)
@@ -203,9 +214,9 @@ class StoreReader:
         return await self._found(reading, read, key, fetch)
 
     async def _found(self, reading: Reading, read: ChunkRead, key: str, fetch: Fetch) -> Chunk:
-        """The chunk from memory, or of the bytes that `fetch` brings.
+        """The chunk from memory, or decoded from what `fetch` brings.
 
-        Where little of many chunks is wanted, it has no values but these, and is not kept.
+        Where little of many chunks is wanted, it has only these values, and is not kept.
         """
         meta = reading.meta
         span = self._span(reading, read) if reading.wide and meta.part is not None else None
@@ -238,7 +249,7 @@ class StoreReader:
                 name = self._name(meta, read)
                 return await self.cache.load(name, load, passing=reading.passing)
             except LimitError:
-                # Too much for another reading, whose load this one joined, need not be for this.
+                # The limit may be that of another reading, whose load this one has joined.
                 if refused:
                     raise
 
@@ -262,7 +273,7 @@ class StoreReader:
     async def _shard(
         self, reading: Reading, shard: tuple[int, ...], reads: list[ShardRead]
     ) -> None:
-        """Place chunks of one shard, by the index that it has while they are read."""
+        """Place chunks of one shard; from the start again if it is written anew meanwhile."""
         for move in range(1, _MOST_MOVES + 1):
             try:
                 await self._by_index(reading, shard, reads)
@@ -305,9 +316,9 @@ class StoreReader:
     async def _range(
         self, reading: Reading, shard: Shard, part: ByteRange, reads: list[ShardRead]
     ) -> None:
-        """Place the chunks of one range, which is fetched unless others load all of them."""
+        """Place the chunks of one range; it is fetched for the first that nobody else loads."""
         shard.check(part, reading.meta.stored_bytes)
-        # Its chunks take turns inside of this one, and nobody the other way round.
+        # A chunk's turn is taken inside of a range's, and never the other way round.
         async with self.reader.range_in_flight(reading.fetching, part.end - part.start):
             await self._chunks(reading, shard, part, reads)
 
@@ -315,11 +326,13 @@ class StoreReader:
         self, reading: Reading, shard: Shard, part: ByteRange, reads: list[ShardRead]
     ) -> None:
         arrived: bytes | None = None
+        arriving = asyncio.Lock()
 
         async def whole() -> bytes:
             nonlocal arrived
-            if arrived is None:
-                arrived = await self._bytes(shard, part.start, part.end)
+            async with arriving:
+                if arrived is None:
+                    arrived = await self.indexes.read(shard, part.start, part.end)
             return arrived
 
         async def chunk(inner: tuple[int, int, int]) -> None:
@@ -334,16 +347,3 @@ class StoreReader:
             )
 
         await map_concurrently(part.parts, chunk, workers=self.reader.workers)
-
-    async def _bytes(self, shard: Shard, start: int, end: int) -> bytes:
-        key, index, most = shard.key, shard.index, shard.layout.most_bytes
-        # Shared among those who know the same index, so none was asked for before it was known.
-        bounds = (f"{key} {id(index)}", start, end)
-        data = await self.ranges.do(
-            bounds, lambda: self.source.get(key, start, end, most_bytes=most)
-        )
-        if shard.grows and index is not None:
-            await self.indexes.confirm(key, shard.layout, index)
-        if data is None or len(data) != end - start:
-            raise CorruptChunk(f"shard {key!r} does not hold what its index says")
-        return data

@@ -1,8 +1,8 @@
-"""Texts of variable length: their chunks, and what they count for as they are read.
+"""Texts of variable length: how their chunks are decoded, and how their bytes are counted.
 
 No metadata says how long such texts are. numcodecs' ``vlen-utf8`` and ``vlen-bytes``, which Zarr v3
 has taken over, store the number of values, then each value's length and its bytes; all numbers are
-little-endian, of four bytes: how long the texts are shows before any of them is made.
+little-endian, of four bytes. So the lengths are known before any text is decoded.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from sluice.aliases import Array, DType
 from sluice.arrays.codec_table import Data, Step, view_of
 from sluice.errors import CorruptChunk, LimitError
 
-# What JSON writes in six bytes, and in two (RFC 8259, 7).
+# Characters that JSON writes in six bytes, and in two (RFC 8259, 7).
 _IN_SIX: Final = bytes(set(range(32)) - set(b"\b\t\n\f\r"))
 _IN_TWO: Final = b'\b\t\n\f\r"\\'
-# Looking at each character of longer ones takes longer than a copy.
+# The longest text whose characters are looked at one by one; longer ones are encoded.
 _SHORT: Final = 256
+# How much of a text is encoded in one go.
 _PART: Final = 2**18
 
-# What a number, a boolean or nothing counts for.
+# What a number, a boolean or None counts for.
 _SCALAR_BYTES: Final = 8
 
-
-# What is told of a limit by its name.
+# How messages call what is limited, by the names of the limits.
 _EXCEEDED: Final = MappingProxyType(
     {
         "result_bytes": "The result",
@@ -48,10 +48,10 @@ def has_texts(dtype: DType) -> bool:
 
 
 def text_bytes(values: Array) -> int:
-    """The bytes of all texts and bytes among `values`, beside the array itself.
+    """The bytes of all texts and bytes among `values`, which lie outside of the array itself.
 
-    They count as UTF-8 in a JSON text, where a control character is six bytes: so no format
-    makes more of them than they count for.
+    They count as in a JSON text in UTF-8, where a control character takes six bytes: no format
+    writes more for them.
     """
     match values.dtype.kind:
         case "O" | "T":
@@ -91,7 +91,7 @@ def _length(value: object) -> int:
         case str():
             if _is_plain(value):
                 return len(value)
-            # In parts, between which other threads have their turn.
+            # In parts: between two calls into C, other threads can run.
             starts = range(0, len(value), _PART)
             parts = (value[start : start + _PART] for start in starts)
             return sum(_escaped(part.encode("utf-8", "surrogatepass")) for part in parts)
@@ -105,7 +105,7 @@ def _length(value: object) -> int:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether each character is one byte in JSON; what is long is not looked at."""
+    """Whether each character is one byte in JSON; False for long texts, without a look."""
     short = len(text) <= _SHORT and text.isascii() and text.isprintable()
     return short and '"' not in text and "\\" not in text
 
@@ -120,11 +120,11 @@ def _escaped(text: bytes | bytearray) -> int:
 
 @dataclass(slots=True)
 class TextMeter:
-    """What one answer's texts have taken so far, on top of all that was known before.
+    """Counts the texts of one answer as they are read, and stops the reading at a limit.
 
-    `result_bytes` is the answer, of at most `most_result_bytes`; `chunk_bytes` are the decoded
-    chunks that it touches, of at most `most_chunk_bytes`; `text_bytes` are its texts alone, of at
-    most `most_text_bytes`, where these have a limit of their own.
+    `result_bytes` is the size of the answer, at first without texts, of at most
+    `most_result_bytes`; `chunk_bytes` that of the decoded chunks it touches, of at most
+    `most_chunk_bytes`; `text_bytes` that of its texts alone, of at most `most_text_bytes`.
     """
 
     result_bytes: int
@@ -135,9 +135,9 @@ class TextMeter:
     most_text_bytes: int = 2**63
 
     def foresee(self, chunk_bytes: int, part_bytes: Callable[[], int]) -> None:
-        """LimitError where a chunk has too many bytes of text, before any text is made of it.
+        """LimitError if a chunk with so many bytes of text exceeds a limit; counts nothing yet.
 
-        The answer takes ``part_bytes()`` of its `chunk_bytes`, which takes a while to find out.
+        ``part_bytes()`` is how many of them the answer takes; it is slow, and called if need be.
         """
         chunks = self.chunk_bytes + chunk_bytes
         if chunks > self.most_chunk_bytes:
@@ -150,21 +150,21 @@ class TextMeter:
         self._check(result + part, texts + part)
 
     def decode(self, nbytes: int) -> None:
-        """A chunk decoded to so many bytes of text: too many are an error once some are taken.
+        """Count the bytes of text of a decoded chunk.
 
-        (Not here, since others may wait for the chunk too.)
+        Raises nothing, since other readings may wait for the same chunk: `take` does.
         """
         self.chunk_bytes += nbytes
 
     def take(self, nbytes: int) -> None:
-        """So many bytes of text belong to the answer; LimitError where a limit is exceeded."""
+        """Count bytes of text that the answer takes; LimitError where a limit is exceeded."""
         self.text_bytes += nbytes
         self.write(nbytes)
         if self.chunk_bytes > self.most_chunk_bytes:
             raise self._excess("chunk_bytes", self.chunk_bytes, self.most_chunk_bytes)
 
     def write(self, nbytes: int) -> None:
-        """The answer is so much longer by its texts; LimitError where a limit is exceeded."""
+        """Count bytes by which texts make the answer longer; LimitError beyond a limit."""
         self.result_bytes += nbytes
         self._check(self.result_bytes, self.text_bytes)
 
@@ -186,19 +186,19 @@ class TextMeter:
 
 @dataclass(slots=True)
 class TextSize:
-    """How long the texts of one array have been so far: the largest mean of any chunk, in bytes.
+    """How long the texts of one array were so far: the largest mean of any chunk, in bytes.
 
-    None before any was read.
+    None before any chunk was read.
     """
 
     mean_bytes: float | None = None
 
     def see(self, nbytes: int, values: int) -> None:
-        """A chunk of so many values has so many bytes of text."""
+        """Learn that a chunk of so many values has `nbytes` of text."""
         self.mean_bytes = max(self.mean_bytes or 0.0, nbytes / max(1, values))
 
 
-# What is made in one go, without a turn for other threads: a call into C holds the interpreter.
+# What is decoded by one call into C, which lets no other thread run.
 _PIECE_VALUES: Final = 4096
 _PIECE_BYTES: Final = 2**20
 _LENGTH: Final = struct.Struct("<I")
@@ -206,11 +206,11 @@ _LENGTH: Final = struct.Struct("<I")
 
 @dataclass(frozen=True, slots=True)
 class TextDecoder:
-    """A chunk's bytes -> its texts, by way of their encoded form, whose size is theirs.
+    """Decodes a chunk's bytes to texts in two steps: to their encoded form, then to `dtype`.
 
-    `inflate` brings that form, and `inflate_short` too where it is short (else CorruptChunk).
-    `arrange` brings `count` flat values to the shape of the chunk. `codec_id` is ``vlen-utf8`` or
-    ``vlen-bytes``; texts come as `dtype`.
+    `inflate` makes the encoded form, which tells how long the texts are; `inflate_short` the same
+    of a short one, and raises CorruptChunk for others. `arrange` brings `count` flat values to the
+    shape of the chunk. `codec_id` is ``vlen-utf8`` or ``vlen-bytes``.
     """
 
     inflate: Step
@@ -245,7 +245,7 @@ class TextDecoder:
         return self.arrange(made)
 
     def _counted(self, encoded: Data) -> memoryview:
-        """Memory for so many texts as the chunk says is taken at once."""
+        """The encoded form, once its own count is right: memory is allocated by that."""
         view = _viewed(encoded)
         check_count(view, self.count)
         return view

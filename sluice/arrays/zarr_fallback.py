@@ -1,6 +1,6 @@
-"""What the reader does not know goes through zarr-python, so that nothing it reads is refused.
+"""Arrays without a decoder of ours are read by zarr-python, so that all it knows can be read.
 
-zarr-python takes what comes; here it reads within the bounds of an array's metadata.
+zarr-python decodes whatever comes; here it is kept within the bounds of an array's metadata.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import asyncio
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from zarr.abc.codec import ArrayBytesCodec, BytesBytesCodec
@@ -18,24 +17,28 @@ from zarr.codecs import ShardingCodec
 from sluice.aliases import Array, ZarrObject
 from sluice.arrays.chunk_decoders import check_code_points, most_stored_bytes
 from sluice.arrays.codec_table import Codec, Step, bounded, bytes_codec, check_size
+from sluice.arrays.plan import ReadPlan
 from sluice.arrays.texts import check_count
 from sluice.errors import CorruptChunk, SluiceError, plain_words
 from sluice.store.zarr_store import SourceStore
 
 
-async def read_through_zarr(meta: ArrayMeta, plan: ReadPlan) -> Array:
+async def read_through_zarr(array: ZarrObject, plan: ReadPlan) -> Array:
     """The values of `plan`, in the shape of its buffer, by zarr-python's own async reading.
 
-    zarr-python decodes in the loop's default executor and raises errors of many types for damaged
-    chunks; errors of the store pass through as they are.
+    zarr-python decodes in the loop's default executor.
+
+    Raises:
+        CorruptChunk: whatever zarr-python or a codec's library raises; it names the array.
+        SluiceError: of the store, and of the bounds here, as they are.
     """
     try:
-        return check_code_points(await _read(meta.zarr, plan))
+        return check_code_points(await _read(array, plan))
     except SluiceError:
         raise
-    except (ValueError, RuntimeError, SystemError, TypeError, OSError, KeyError) as error:
+    except Exception as error:  # damaged input makes each codec's library fail in its own way
         raise CorruptChunk(
-            f"array {meta.path!r} cannot be read: {plain_words(str(error))}"
+            f"array {array.path!r} cannot be read: {plain_words(str(error))}"
         ) from error
 
 
@@ -61,17 +64,14 @@ async def _read(array: ZarrObject, plan: ReadPlan) -> Array:
     return np.asarray(await array.vindex.getitem(tuple(key))).reshape(plan.buffer_shape)
 
 
-if TYPE_CHECKING:
-    from sluice.arrays.array_metadata import ArrayMeta
-    from sluice.arrays.plan import ReadPlan
-
+# Codecs of texts of variable length, whose chunks begin with the number of their values.
 _COUNTED = ("vlen-utf8", "vlen-bytes")
 
 
 def bounded_array(array: ZarrObject, most_bytes: int) -> ZarrObject:
-    """The zarr-python array over a store of which no object has more than `most_bytes`.
+    """The same array, which reads no object of more than `most_bytes`.
 
-    Its codecs make no more of a chunk than the shape and the data type allow.
+    Its codecs decode a chunk to no more bytes than its shape and data type allow.
     """
     from zarr.core.array import AsyncArray
     from zarr.storage import StorePath
@@ -81,7 +81,7 @@ def bounded_array(array: ZarrObject, most_bytes: int) -> ZarrObject:
         return array
     path = StorePath(store.bounded(most_bytes), array.store_path.path)
     within = AsyncArray(array.metadata, path)
-    # The metadata stays, since it is what is told of the array.
+    # Its metadata keeps the codecs as they are stored, for whoever describes the array.
     object.__setattr__(within, "codec_pipeline", _pipeline(array.metadata))
     return within
 
@@ -99,7 +99,7 @@ def _pipeline(metadata: ZarrObject) -> ZarrObject:
 
 @dataclass(frozen=True, slots=True)
 class _Decoding:
-    """What zarr-python decodes one step of a Zarr v2 chunk with."""
+    """A numcodecs codec for one decoding step of a Zarr v2 chunk, as zarr-python needs it."""
 
     decode: Step
 
@@ -123,7 +123,7 @@ def _counted(decode: Step, count: int, data: ZarrObject) -> ZarrObject:
 
 
 def _within_bounds(codec: ZarrObject) -> ZarrObject:
-    """A codec of zarr-python with a bound on what it makes, where it makes bytes or objects."""
+    """The same codec with a bounded output, if it is one that outputs bytes or texts."""
     if isinstance(codec, ShardingCodec):
         return ShardingCodec(
             chunk_shape=codec.chunk_shape,
@@ -140,7 +140,7 @@ def _within_bounds(codec: ZarrObject) -> ZarrObject:
 
 @dataclass(frozen=True)
 class _BoundedBytes(BytesBytesCodec):
-    """A codec from bytes to bytes, by way of `known` where it is one of numcodecs' own."""
+    """A codec from bytes to bytes with a bounded output; decoded by `known` unless that is None."""
 
     inner: ZarrObject
     known: Codec | None
@@ -166,7 +166,7 @@ class _BoundedBytes(BytesBytesCodec):
 
 @dataclass(frozen=True)
 class _CountedTexts(ArrayBytesCodec):
-    """A codec of texts of variable length, which says how many it has of them."""
+    """A codec of texts of variable length, whose chunks state how many there are: checked first."""
 
     inner: ZarrObject
     is_fixed_size = False

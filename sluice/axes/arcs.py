@@ -1,7 +1,7 @@
-"""Intervals of longitudes across any seam: from west to east, under the labels asked for.
+"""Intervals of longitudes from west to east, also across the ends of an axis.
 
-Labels that are 360 apart name one place, and where an axis goes all the way round, its first and
-last label are neighbours too.
+Labels that are 360 apart name one place, and on a periodic axis the first and the last label are
+neighbours. The answer's labels are those that were asked for.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sluice.selection import Value
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The keys from `first` up to `after`, whose labels are asked for as so many `turns` less."""
+    """Keys `first` to `after` (exclusive), asked for by labels that are `turns` circles less."""
 
     first: int
     after: int
@@ -51,13 +51,13 @@ def arc(axis: Axis, start: Value, stop: Value, step: int) -> tuple[Indexer, Arra
 def _ends(west: float, east: float) -> tuple[float, float]:
     """The same ends with `east` at most one turn east of `west`."""
     if east < west:
-        # The billionth keeps an end that rounding left just west of the other from a full turn.
+        # The billionth keeps an end that rounding left just west of the other from a full circle.
         east += TURN * math.ceil((west - east) / TURN - 1e-9)
     return west, min(east, west + TURN)
 
 
 def _runs(axis: Axis, west: float, east: float) -> list[_Run]:
-    """The runs of keys inside the arc, from its west end; overlapping where labels repeat."""
+    """The runs of keys inside the arc, from its west end; they may overlap (see `_disjoint`)."""
     low, high = axis.keys[0], axis.keys[-1]
     whole = east - west >= TURN - ROUNDING * (axis.last_step or 0)
     most, least = math.floor((high - west) / TURN), math.ceil((low - east) / TURN)
@@ -66,7 +66,7 @@ def _runs(axis: Axis, west: float, east: float) -> list[_Run]:
     for turns in range(most + 1, least - 2, -1):
         first = find(axis, in_precision(west + TURN * turns, axis.narrow))
         last = find(axis, in_precision(east + TURN * turns, axis.narrow))
-        # A column at both ends alike is the west end's, unless the axis has it twice.
+        # A column at both ends counts for the west end, unless the axis has it twice.
         again = last[0] < last[1] and first[0] == first[1]
         if whole and first[0] == 0 and last[1] == len(axis.keys) and not again:
             return [_Run(0, len(axis.keys), turns)]

@@ -1,6 +1,6 @@
-"""One dimension's labels, prepared once when a dataset is opened.
+"""One dimension's labels, prepared for searching once when a dataset is opened.
 
-Longitudes are known (CF conventions 1.11, section 4.2), and which of their axes are periodic.
+Axes of longitudes (CF conventions 1.11, section 4.2) are recognised, and whether they are periodic.
 """
 
 from __future__ import annotations
@@ -33,16 +33,22 @@ ROUNDING = 1e-6
 class Axis:
     """The labels of one dimension and an ascending view of them to search in.
 
-    `values` (1-D, ``size`` labels) are as the dataset has them; `keys` are those that are not
-    null, ascending, as `scale` counts them, as plain Python values. `places` are where each key is
-    stored; `order` is the same as an array, on an unsorted axis. `first_step` and `last_step`
-    are the distances between the two distinct keys at the lower and the upper end, ``None`` where
-    there are no two. `longitude` says that labels 360 apart are one place, `periodic` that the
-    last label's other neighbour is the first. `step` is the one distance between labels that are
-    stored next to each other, ``None`` where they are not evenly spaced.
+    name, values, attrs: the coordinate: 1-D, ``size`` labels as the dataset has them.
+    scale: the kind of axis, by which labels are read.
+    keys: the labels that are not null, ascending, as `scale` counts them, as Python values.
+    places: for each key its position in `values`.
+    order: `places` as an array; None on a sorted axis.
+    direction, unique: how the labels are sorted in `values`, and whether none is repeated.
+    first_step, last_step: the distances between the two distinct keys at the lower and the upper
+        end; None where there are no two.
+    longitude: whether labels 360 apart are one place.
+    periodic: whether, besides, the last label and the first are neighbours.
+    narrow: the dtype of labels that are floats of less than 64 bits; else None.
+    has_order: whether methods such as "nearest" apply: sorted and unique, with distances.
+    step: the distance between labels stored next to each other; None if it is not always the same.
 
-    The keys of an axis of numbers or times are a view of its values: beside these a long axis
-    takes no memory to speak of.
+    The keys of an axis of numbers or times are a view of its values: a long axis takes hardly any
+    memory beside these.
     """
 
     name: str
@@ -91,7 +97,7 @@ class Axis:
 
     @property
     def is_sorted(self) -> bool:
-        """Whether the labels that are there rise or fall all the way; some may be missing."""
+        """Whether the labels that are not null rise or fall all the way."""
         if self.order is None:
             return True
         steps = np.diff(self.order)
@@ -108,7 +114,7 @@ class Axis:
 
 
 def _places(count: int, direction: Direction, order: NDArray[np.int64] | None) -> Sequence[int]:
-    """Where each of so many keys is stored."""
+    """The position in the axis' values of each of `count` keys."""
     if order is not None:
         buffer: Any = order  # see `_searchable`
         return memoryview(buffer)
@@ -148,7 +154,7 @@ def _direction(keys: Array) -> Direction:
 
 
 def _searchable(keys: Array) -> Sequence[AxisKey]:
-    """The same keys as Python values; bisect over them is several times faster than over arrays."""
+    """The same keys as a sequence of Python values: bisect is several times faster over these."""
     buffer: Any  # that an array is a Buffer, NumPy's stubs only say from Python 3.12 on
     match keys.dtype.kind:
         case "f" if keys.dtype.itemsize == 2:
@@ -175,7 +181,7 @@ def _end_steps(scale: Scale, keys: Sequence[AxisKey]) -> _Steps:
 def _longitude_facts(
     name: str, attrs: Document, scale: Scale, keys: Sequence[AxisKey], steps: _Steps
 ) -> tuple[bool, bool]:
-    """Whether the axis is one of longitudes, and whether it goes all the way round."""
+    """Whether the axis is one of longitudes, and whether it is periodic."""
     if not isinstance(scale, Numbers) or not len(keys):
         return False, False
     low, high = keys[0], keys[-1]
@@ -189,7 +195,7 @@ def _longitude_facts(
 
 
 def no_overlap(axis: Axis, label: Value) -> SelectionError:
-    """The refusal of an interval or period that holds no label."""
+    """The error for an interval or period that holds no label."""
     return SelectionError(
         f"{axis.name} has no labels inside {excerpt(spell_value(label))}; {_spans(axis)}",
         dimension=axis.name,
@@ -199,7 +205,7 @@ def no_overlap(axis: Axis, label: Value) -> SelectionError:
 
 
 def out_of_range(axis: Axis, label: Value, reason: str, **facts: object) -> SelectionError:
-    """The refusal of an inexact match, for a `reason` that the range explains."""
+    """The error for an inexact match, for a `reason`; it adds the range of the axis."""
     return SelectionError(
         f"{axis.name}: {reason}; {_spans(axis)}",
         dimension=axis.name,
@@ -212,9 +218,9 @@ def out_of_range(axis: Axis, label: Value, reason: str, **facts: object) -> Sele
 def no_such_label(
     axis: Axis, label: Value, around: tuple[int, int], why: str = ""
 ) -> SelectionError:
-    """The refusal of a label that is not on the axis; the keys at `around` are its neighbours.
+    """The error for a label that is not on the axis; the keys at `around` are its neighbours.
 
-    `why` says more of it, as the rest of a sentence.
+    `why` continues its first clause.
     """
     nearest = [axis.label(index) for index in around if 0 <= index < len(axis.keys)]
     verb = "is" if len(nearest) == 1 else "are"
@@ -236,8 +242,9 @@ def _spans(axis: Axis) -> str:
     return f"it spans {low} to {high}{f' {units}' if isinstance(units, str) else ''}"
 
 
+# A full circle, in degrees.
 TURN: Final = 360
-# CF conventions, section 4.2: the recommended spelling and the accepted ones.
+# Units of longitude (CF conventions, section 4.2): the recommended spelling and the accepted ones.
 EAST = frozenset({"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese"})
 DEGREES = frozenset({"degrees", "degree"})
 _LONGITUDE_NAMES = frozenset({"lon", "longitude"})
@@ -248,7 +255,7 @@ _FARTHEST = 2 * TURN
 def is_longitude(name: str, attrs: Document, low: float, high: float) -> bool:
     """Whether labels from `low` to `high` are degrees of longitude, by CF attributes or by name.
 
-    Units that are not degrees (radians, metres) have the last word.
+    Never where units are others than degrees (radians, metres).
     """
     if not (-_FARTHEST <= low <= high <= _FARTHEST):
         return False
@@ -266,7 +273,7 @@ def is_longitude(name: str, attrs: Document, low: float, high: float) -> bool:
 def is_periodic(low: float, high: float, step: float, spacing: float) -> bool:
     """Whether one more step after the label `high` reaches ``low + 360``.
 
-    Within a thousandth of a step and four times the labels' own precision (`spacing`): decimals
-    that were cut before they were stored do not open the circle.
+    Give or take a thousandth of a step and four times the labels' precision (`spacing`), for labels
+    that were stored with few decimals.
     """
     return bool(high + step * 1.001 + 4 * spacing >= low + TURN)

@@ -1,4 +1,4 @@
-"""Places on a globe: how far they are from each other, and the cells of a grid that are near one.
+"""Distances on the globe, and the cell of a grid that is nearest to a place.
 
 Cells are those of grids whose longitudes and latitudes are coordinates of two dimensions
 (CF conventions 1.11, section 5.2), of one that they share, or of one each. Distances are along
@@ -25,24 +25,25 @@ from sluice.axes.axis import TURN
 EARTH_KM: Final = 6371.0088
 # Beyond two turns either way a number is no longitude.
 _FARTHEST: Final = 720
-# Cells in tiles of so many each way have a common centre and radius: most are never looked at.
+# The side of a tile, in cells. Each tile has a centre and a radius, by which most are ruled out.
 _SIDE: Final = 32
-# So many tiles are looked at together: the first few are nearly always all.
+# So many tiles are searched first, and twice as many each time after that: nearly always once.
 _FIRST_TILES: Final = 4
-# What the bounds of tiles may be wrong by, in radians: some centimetres.
+# The rounding error of the tiles' bounds, in radians: some centimetres.
 _SLACK: Final = 1e-8
-# So many cells are turned into vectors at once.
+# So many cells are converted to vectors at once.
 _PIECE_CELLS: Final = 2**18
-# So many are asked of at once: some milliseconds.
+# So many cells come in one piece: some milliseconds of work.
 _ASKED_CELLS: Final = 2**15
-# At so many places each way cells are measured, and so many of them are smaller than the step.
+# At so many places each way the distance to the next cell is measured,
 _MEASURED: Final = 40
-# What is missing no more degrees of longitude than that goes all the way round.
-_WIDE_GAP: Final = 20
+# and this quantile of the distances is the grid's step.
 _SMALLEST: Final = 0.05
+# Cells with gaps of no more than so many degrees of longitude go all the way round.
+_WIDE_GAP: Final = 20
 
 Floats: TypeAlias = NDArray[np.float64]
-# Cells one after the other: their places in C order, their longitudes and latitudes.
+# Some cells: their numbers in C order, their longitudes and latitudes.
 Piece: TypeAlias = tuple[NDArray[np.int64], Floats, Floats]
 # West, south, east and north.
 LonLatBox: TypeAlias = tuple[float, float, float, float]
@@ -60,10 +61,10 @@ def distance_km(
 
 @record
 class Nearest:
-    """A cell by its `position` along each dimension of its grid, and how far it is.
+    """A cell by its `position` along each dimension of its grid, and its distance to the place.
 
-    `width_km` is the distance to the farthest of the cells beside it, where there are any in two
-    dimensions.
+    `width_km` is the distance from the cell to the farthest of its four neighbours; None without
+    any, or in one dimension.
     """
 
     position: tuple[int, ...]
@@ -72,7 +73,7 @@ class Nearest:
 
 
 class _Grid(ABC):
-    """Cells with a centre each, and what follows from all of them."""
+    """Cells by their centres, with what is computed from all of them."""
 
     shape: tuple[int, ...]
 
@@ -86,20 +87,20 @@ class _Grid(ABC):
 
     @cached_property
     def box(self) -> LonLatBox | None:
-        """What they lie in: see `_box`; a pass over all."""
+        """The box that they lie in, see `_box`; costs a pass over all cells."""
         return _box(self.pieces())
 
     @cached_property
     def step_km(self) -> float:
-        """How far the smaller ones of the cells, in two dimensions, are apart."""
+        """About how far small cells are from their neighbours; of two dimensions."""
         return _step_km(self)
 
 
 class Cells(_Grid):
-    """The centres of a grid's cells, in degrees, to look for the nearest in.
+    """The centres of a grid's cells, in degrees, prepared for searching the nearest.
 
-    Cells of which either coordinate is NaN are none. To make it costs a pass over all; it keeps
-    the coordinates as they were given, in tiles, and `nbytes` of memory.
+    Cells without either coordinate (NaN) are left out. Costs a pass over all cells, and `nbytes` of
+    memory, mostly for the coordinates in tiles.
     """
 
     def __init__(self, lon: Array, lat: Array) -> None:
@@ -120,9 +121,9 @@ class Cells(_Grid):
         return sum([a.nbytes for a in (self._lon, self._lat, self._centres, self._radii)])
 
     def _bounds(self) -> tuple[Floats, Floats]:
-        """Of each tile a unit vector, and how far its cells are from that at most, in radians.
+        """For each tile a unit vector, and the largest angle of its cells to that, in radians.
 
-        A tile without any cell is infinitely far.
+        The angle is ``-inf`` for a tile without cells.
         """
         count, cells = self._lon.shape
         centres, radii = np.zeros((count, 3)), np.full(count, -np.inf)
@@ -141,7 +142,7 @@ class Cells(_Grid):
         return centres, radii
 
     def nearest(self, lon: float, lat: float) -> Nearest | None:
-        """The nearest cell, of several the first in C order; None where there is no cell."""
+        """The cell nearest to a place in degrees (of several, the first); None if there is none."""
         least = _angles(_vectors(np.asarray(lon), np.asarray(lat)), self._centres)
         least = np.where(np.isfinite(self._radii), least - self._radii - _SLACK, np.inf)
         order = np.argsort(least, kind="stable")
@@ -172,7 +173,7 @@ class Cells(_Grid):
         return int(self._in_order(tiles[which] * self._lon.shape[1] + cell).min())
 
     def _in_order(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The places in C order of cells that are counted tile by tile."""
+        """The numbers in C order of cells that are numbered tile by tile."""
         if len(self.shape) == 1:
             return numbers
         tile, cell = np.divmod(numbers, _SIDE * _SIDE)
@@ -182,7 +183,7 @@ class Cells(_Grid):
         return places
 
     def pieces(self) -> Iterator[Piece]:
-        """All cells, some at a time, those together that are near each other."""
+        """All cells, some at a time; neighbours mostly come together."""
         count, cells = self._lon.shape
         step = max(1, _ASKED_CELLS // cells)
         for start in range(0, count, step):
@@ -215,7 +216,7 @@ class Crossed(_Grid):
 
     @property
     def size(self) -> int:
-        """How many values are looked at."""
+        """How many coordinates there are."""
         return self._lon.size + self._lat.size
 
     @property
@@ -224,10 +225,10 @@ class Crossed(_Grid):
         return self._lon.nbytes + self._lat.nbytes
 
     def nearest(self, lon: float, lat: float) -> Nearest | None:
-        """The nearest cell by its row and column; None where there is no cell.
+        """The cell nearest to a place in degrees, by its row and column; None if there is no cell.
 
-        In every row that is the column whose longitude is nearest: the rest of the formula is the
-        same for all columns.
+        In every row that is the cell in the column whose longitude is nearest, since the rest of
+        the formula is the same for all columns.
         """
         apart = np.abs(np.remainder(self._lon.astype("f8") - lon + TURN / 2, TURN) - TURN / 2)
         if np.isnan(apart).all() or np.isnan(self._lat).all():
@@ -253,7 +254,7 @@ class Crossed(_Grid):
 
 
 def _width_km(position: tuple[int, ...], grid: _Grid) -> float | None:
-    """How far the farthest of the four cells beside this one is."""
+    """The distance to the farthest of the four cells beside this one; None if there is none."""
     row, column = position
     beside = ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1))
     there = [at for at in beside if all(0 <= i < n for i, n in zip(at, grid.shape, strict=True))]
@@ -264,9 +265,9 @@ def _width_km(position: tuple[int, ...], grid: _Grid) -> float | None:
 
 
 def _step_km(grid: _Grid) -> float:
-    """How far cells of rows and columns are from those beside them, where they are small ones.
+    """A low quantile of the distances between neighbouring cells, measured at some places.
 
-    As measured at some places; infinite where there are no two cells.
+    Infinite where there are no two cells.
     """
     ends = [np.linspace(0, size - 1, min(size, _MEASURED)).astype("i8") for size in grid.shape]
     rows, columns = (index.reshape(-1) for index in np.meshgrid(*ends, indexing="ij"))
@@ -283,10 +284,10 @@ def _step_km(grid: _Grid) -> float:
 
 
 def _box(pieces: Iterator[Piece]) -> LonLatBox | None:
-    """West, south, east and north of cells; None where there is none.
+    """West, south, east and north of all cells, in degrees; None where there are none.
 
-    West is more than east across the antimeridian. It is all the way round where no gap between
-    meridians is wide.
+    West is larger than east across the antimeridian. Cells without a wide gap in longitude span all
+    of -180 to 180.
     """
     lows, highs, lats = np.full(TURN, np.inf), np.full(TURN, -np.inf), list[float]()
     for _, lon, lat in pieces:
@@ -315,7 +316,7 @@ def _known(values: Array, farthest: float) -> Array:
 
 
 def _tiled(values: Array) -> Array:
-    """The values, a row for each tile, the last of them filled up: of two dimensions in squares."""
+    """The values with one row for each tile, padded with NaN; tiles of 2-D values are squares."""
     if values.ndim == 1:
         length = _SIDE * _SIDE
         padded = np.pad(values, (0, -len(values) % length), constant_values=np.nan)

@@ -1,8 +1,8 @@
-"""Labels as text: RFC 3339 instants, bare periods, ISO 8601 durations; and labels spelled.
+"""Labels as text: reading RFC 3339 instants, periods and ISO 8601 durations; spelling labels.
 
 Times are exact nanoseconds. A calendar is a function from (year, month, day) to a day number,
-raising `ValueError` for a date that it lacks; Python integers carry the rest, so nothing wraps at
-the ends of datetime64.
+raising `ValueError` for a date that it lacks. All arithmetic is that of Python's integers, so
+nothing wraps at the ends of datetime64.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class CftimeDate(Protocol):
     def toordinal(self) -> int: ...
 
 
-class Wanted(NamedTuple):
-    """First and last key that a label covers, for times in nanoseconds; equal unless a period."""
+class KeyRange(NamedTuple):
+    """First and last key that a label covers, for times in nanoseconds; equal unless a `period`."""
 
     first: AxisKey
     last: AxisKey
@@ -86,8 +86,8 @@ def calendar_of(example: CftimeDate) -> Calendar:
 
 # Clients ask for the same few times again and again.
 @lru_cache(maxsize=4096)
-def read_time(text: str, calendar: Calendar) -> Wanted:
-    """What `text` names: an instant, or a whole year, month or day.
+def read_time(text: str, calendar: Calendar) -> KeyRange:
+    """The keys that `text` covers: an instant, or a whole year, month or day, in nanoseconds.
 
     Raises `ValueError` for another form and for a date or time of day that does not exist. A text
     without a zone is UTC.
@@ -102,9 +102,9 @@ def read_time(text: str, calendar: Calendar) -> Wanted:
             instant += _fraction(fraction)
         if zone is not None and zone not in "Zz":
             instant -= _offset(zone)
-        return Wanted(instant, instant)
+        return KeyRange(instant, instant)
     first, after = _period(calendar, int(year), month, day)
-    return Wanted(first * DAY, after * DAY - 1, period=True)
+    return KeyRange(first * DAY, after * DAY - 1, period=True)
 
 
 def _period(calendar: Calendar, year: int, month: str | None, day: str | None) -> tuple[int, int]:
@@ -155,9 +155,9 @@ def read_duration(text: str) -> int:
 
 
 def spell_value(value: Value) -> str:
-    """The text of a label: itself, a number as JSON writes it, an instant, an exact duration.
+    """The text of a label, by which its axis reads it; a text is itself.
 
-    A datetime64 is an instant whatever its unit, and no period.
+    A datetime64 is spelled as an instant whatever its unit, and never as a period.
     """
     match value:
         case str():
@@ -167,7 +167,7 @@ def spell_value(value: Value) -> str:
         case np.datetime64():
             unit = np.datetime_data(value.dtype)[0]
             text = str(np.datetime_as_string(value, unit="s" if unit in _COARSE else "auto"))
-            # Of midnight that is the day alone.
+            # (NumPy spells midnight as the day alone.)
             return f"{text}Z" if "T" in text else f"{text}T00:00Z"
         case np.timedelta64():
             return _spell_duration(int(value.astype("m8[ns]").astype("i8")))

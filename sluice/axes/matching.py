@@ -1,4 +1,4 @@
-"""Labels, lists and intervals along one prepared axis -> positions, exactly or by a match policy.
+"""From labels, lists and intervals along one axis to positions, exactly or by a match policy.
 
 Raises `QueryError` for a label that the axis' type cannot hold and `SelectionError` for one that
 is not there.
@@ -16,17 +16,18 @@ from typing import Final, assert_never
 import numpy as np
 
 from sluice.axes.axis import ROUNDING, TURN, Axis, Indexer, no_overlap, no_such_label, out_of_range
-from sluice.axes.label_text import AxisKey, Wanted, read_duration, spell_value
+from sluice.axes.label_text import AxisKey, KeyRange, read_duration, spell_value
 from sluice.axes.scales import Clock, Durations, in_precision, read_number, spell_distance
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.labels import spell_label
 from sluice.selection import Interval, Match, Method, Value
 
+# Numbers beyond this are no longitudes: turning them by whole circles would lose their precision.
 _FARTHEST_LONGITUDE: Final = 1_000_000
 
 
-def read_label(axis: Axis, label: Value) -> Wanted:
-    """What a label covers on this axis.
+def read_label(axis: Axis, label: Value) -> KeyRange:
+    """The keys that a label covers on this axis.
 
     Raises `QueryError` when this kind of axis cannot hold it.
     """
@@ -37,9 +38,9 @@ def read_label(axis: Axis, label: Value) -> Wanted:
 
 
 def read_longitude(axis: Axis, label: Value) -> int | float:
-    """The longitude that a label names, before it takes the axis' own precision.
+    """The longitude that a label names, in float64 whatever the precision of the axis.
 
-    It keeps that of its text until it has turned: -0.1 is 359.9, in float32 too. Raises
+    It is rounded to that only once whole circles were added: -0.1 is 359.9 in float32 too. Raises
     `QueryError` for a label that is no longitude.
     """
     try:
@@ -65,9 +66,9 @@ def _unreadable(axis: Axis, label: Value, reason: ValueError) -> QueryError:
 
 
 def find(axis: Axis, key: AxisKey) -> tuple[int, int]:
-    """The range of indexes into `keys` that equal `key`; empty, where it would go, if none.
+    """The range of indexes into `keys` that equal `key`; an empty one at its place if none do.
 
-    On axes of numbers a key that rounding moved away from a stored one is that one.
+    On axes of numbers a key within a rounding error of a stored one equals that.
     """
     keys, scale = axis.keys, axis.scale
     if scale.tick != 1:
@@ -83,7 +84,7 @@ def find(axis: Axis, key: AxisKey) -> tuple[int, int]:
             return low, low + 1 if axis.unique else bisect_right(keys, key)
         if low and scale.rounds:
             below = keys[low - 1]
-            # Their distance from each other is at least as large as the step at either.
+            # No slack is larger than this: their distance is at least the step at either.
             slack = ROUNDING * (above - below)
             if key - below > slack and above - key > slack:
                 return low, low
@@ -91,7 +92,7 @@ def find(axis: Axis, key: AxisKey) -> tuple[int, int]:
 
 
 def _nearly(axis: Axis, key: AxisKey, place: int) -> tuple[int, int]:
-    """The range of the keys that `key`, which would go to `place`, is after rounding."""
+    """The range of keys within a rounding error of `key`, which would be inserted at `place`."""
     keys = axis.keys
     for index in range(max(place - 1, 0), min(place + 1, len(keys))):
         if abs(keys[index] - key) <= ROUNDING * _step_at(axis, index):
@@ -102,7 +103,7 @@ def _nearly(axis: Axis, key: AxisKey, place: int) -> tuple[int, int]:
 def _step_at(axis: Axis, index: int) -> float:
     """The distance from a number to the nearer of its neighbours; 0 where there is none.
 
-    Whole numbers are at most one apart from the next that could have been meant.
+    At most 1 on axes of integers, between whose labels others could have been meant.
     """
     around = range(max(index - 1, 0), min(index + 1, len(axis.keys) - 1))
     gaps = [axis.keys[low + 1] - axis.keys[low] for low in around]
@@ -113,7 +114,7 @@ def _step_at(axis: Axis, index: int) -> float:
 def distances(axis: Axis, key: AxisKey, indexes: Sequence[int]) -> list[float]:
     """How far `key` is from the labels at `indexes` of `keys`, in the axis' own precision.
 
-    It is modulo 360 on an axis that goes all the way round.
+    Modulo 360 on a periodic axis.
     """
     tick, narrow = axis.scale.tick, axis.narrow
     apart: list[float] = [abs(axis.keys[index] * tick - key) for index in indexes]
@@ -126,9 +127,9 @@ def distances(axis: Axis, key: AxisKey, indexes: Sequence[int]) -> list[float]:
 
 
 def neighbours(axis: Axis, place: int) -> tuple[int, int]:
-    """Indexes of the keys below and above an insertion point; out of range where none is.
+    """Indexes of the keys below and above an insertion point; out of range where there is none.
 
-    On an axis that goes all the way round the last key lies below the first.
+    On a periodic axis the last key is the one below the first.
     """
     size = len(axis.keys)
     if axis.periodic and not 0 < place < size:
@@ -158,7 +159,7 @@ UNBOUNDED: Final[Mapping[Method, MatchPolicy]] = MappingProxyType(
 
 
 def policy_of(axis: Axis, match: Match) -> MatchPolicy:
-    """How labels along `axis` may match inexactly."""
+    """The policy of `match` on this axis; SelectionError for a tolerance without distances."""
     if match.tolerance is None:
         return UNBOUNDED[match.method]
     if not axis.scale.metric:
@@ -171,7 +172,7 @@ def policy_of(axis: Axis, match: Match) -> MatchPolicy:
 
 
 def read_tolerance(axis: Axis, tolerance: Value) -> float:
-    """The distance that is named on this axis: a number, or an ISO 8601 duration for times.
+    """The tolerance in the units of the axis' keys; a text is a number, for times a duration.
 
     Raises `QueryError` for another form and for a distance below 0.
     """
@@ -191,10 +192,10 @@ def read_tolerance(axis: Axis, tolerance: Value) -> float:
 
 
 def match_by_policy(axis: Axis, label: Value, key: AxisKey, asked: MatchPolicy) -> int:
-    """The position of the label that the method takes for `key`, which `label` names.
+    """The position of the label that the policy takes for `key`, the key of `label`.
 
-    The axis has an order. Raises `SelectionError` for a key that is farther away than the
-    tolerance or, without one, more than one step beyond the ends.
+    The axis must have an order. Raises `SelectionError` if the match is farther away than the
+    tolerance or, without one, `key` more than one step beyond the ends.
     """
     first, after = find(axis, key)
     if first != after:
@@ -212,7 +213,7 @@ def match_by_policy(axis: Axis, label: Value, key: AxisKey, asked: MatchPolicy) 
 
 
 def _beyond_tolerance(axis: Axis, label: Value, chosen: int, apart: float) -> SelectionError:
-    """The refusal of a match that is farther away than the tolerance: which one, and how far."""
+    """The error for a match that is farther away than the tolerance: which one, and how far."""
     match, distance = axis.label(chosen), spell_distance(axis.scale, apart)
     reason = f"{excerpt(spell_value(label))} is {distance} from its match, {spell_label(match)}"
     words = f"{reason}, which is farther than the tolerance"
@@ -226,7 +227,7 @@ def _too_far(axis: Axis, key: AxisKey, chosen: int, tolerance: float) -> bool:
 
 
 def no_method(axis: Axis, method: Method) -> str:
-    """Why an axis without an order takes labels of its own alone."""
+    """Why no method applies to an axis without an order, as the rest of a sentence."""
     if not axis.scale.metric:
         return f"without distances no method {method} applies: name its labels exactly"
     missing = axis.size - len(axis.keys)
@@ -271,8 +272,8 @@ def _choose(axis: Axis, key: AxisKey, place: int, method: Method) -> int:
             assert_never(method)
 
 
-def _read_turned(axis: Axis, label: Value) -> Wanted:
-    """The longitude of that of the label's names, turns apart, that is nearest to the axis."""
+def _read_turned(axis: Axis, label: Value) -> KeyRange:
+    """The key of a longitude, moved by whole circles onto the axis or as near to it as possible."""
     number = read_longitude(axis, label)
     low, high = axis.keys[0], axis.keys[-1]
     if not low <= number <= high:
@@ -280,7 +281,7 @@ def _read_turned(axis: Axis, label: Value) -> Wanted:
         if number > high and low - (number - TURN) < number - high:
             number -= TURN
     key = in_precision(number, axis.narrow)
-    return Wanted(key, key)
+    return KeyRange(key, key)
 
 
 def find_label(axis: Axis, label: Value, match: Match | None) -> Indexer:
@@ -315,14 +316,14 @@ def find_listed(axis: Axis, label: Value, policy: MatchPolicy | None) -> list[in
 
 
 def _absent(axis: Axis, label: Value, place: int, policy: MatchPolicy | None) -> SelectionError:
-    """The refusal of a label that would stand at `place` of the keys."""
+    """The error for a label that would be inserted at `place` of the keys."""
     why = "" if policy is None else f", and {no_method(axis, policy.method)}"
     return no_such_label(axis, label, neighbours(axis, place), why)
 
 
 def find_interval(axis: Axis, interval: Interval) -> Indexer:
     """The positions of an inclusive interval, in the store's order."""
-    # Longitudes come here with an open end alone: it lies on the axis, so nothing is turned.
+    # Of longitudes only intervals with an open end come here, whose ends are those of the axis.
     ends = [read_label(axis, end) for end in (interval.start, interval.stop) if end is not None]
     if len(ends) == 2:
         # Either end may be named first. A period counts whole where it is an end: 2020/2020-03 are

@@ -1,12 +1,11 @@
-"""A `Selection` along prepared axes -> positions, one per dimension, for one ``_isel``."""
+"""From a `Selection` to positions along each dimension, by the prepared axes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import chain
 from typing import Final, TypeVar, assert_never
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +35,9 @@ from sluice.selection import (
 )
 
 T = TypeVar("T")
+# In place of a position that has to be looked up, or refused, by itself.
 UNKNOWN: Final = -1
-# So few labels are found sooner one by one.
+# So few labels are found faster one by one.
 _FEW: Final = 8
 # Farther than any axis reaches, and still an integer of 64 bits.
 FARTHEST = 10**18
@@ -58,9 +58,9 @@ class Resolved:
 
     @property
     def places(self) -> tuple[Hashable, str]:
-        """What tells this from any other, however it was asked for: names, and where they lead.
+        """A key of these positions, the same however they were asked for: names, and a text.
 
-        The text has the signs that an entity tag may have.
+        The text has only characters that an entity tag may have.
         """
         names, renamed = tuple(sorted(self.positions)), tuple(sorted(self.labels))
         found = [self.positions[name] for name in names]
@@ -70,7 +70,7 @@ class Resolved:
 
 
 def _spelled(found: Indexer | Array) -> str:
-    """Positions or labels in a few signs, none of them a dot."""
+    """Positions or labels in a short text without a dot; arrays by a digest."""
     match found:
         case int():
             return str(found)
@@ -112,7 +112,7 @@ def resolve(selection: Selection, axes: Mapping[str, Axis], sizes: Mapping[str, 
 
 
 def axis_of(name: str, axes: Mapping[str, Axis]) -> Axis:
-    """The prepared axis of a dimension; `SelectionError` where it has no labels."""
+    """The axis of a dimension; `SelectionError` where it has no labels."""
     axis = axes.get(name)
     if axis is None:
         raise SelectionError(f"{name} has no labels; select by position", dimension=name)
@@ -205,7 +205,7 @@ def _only(axis: Axis, label: Value, policy: MatchPolicy | None) -> int:
 def _numbered(
     items: Sequence[T], find: Callable[[T], int], known: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """`known`, with what `find` finds where that is `UNKNOWN`; errors tell the point's number."""
+    """`known`, with the result of `find` wherever that is `UNKNOWN`; its errors name the point."""
     found = known.copy()
     for number in np.flatnonzero(known == UNKNOWN).tolist():
         try:
@@ -217,7 +217,7 @@ def _numbered(
 
 
 def counted_from_start(indexes: Sequence[int], size: int) -> NDArray[np.int64]:
-    """The same positions, all counted from the start; `UNKNOWN` for those that are not there."""
+    """The same positions, all counted from the start; `UNKNOWN` for those out of range."""
     unknown = np.full(len(indexes), UNKNOWN)
     if len(indexes) <= _FEW:
         return unknown
@@ -251,10 +251,9 @@ def python_slice(name: str, asked: PositionSlice, size: int) -> slice:
 
 
 def find_many(axis: Axis, labels: Sequence[Value], policy: MatchPolicy | None) -> NDArray[np.int64]:
-    """The position of each label; `UNKNOWN` wherever it must be found, or refused, by itself.
+    """The position of each label, by one vectorised search; `UNKNOWN` where that does not apply.
 
-    Known are numbers between two labels of a sorted axis whose nearest is asked for, and those
-    that are stored labels.
+    It finds numbers that lie within a sorted axis: stored ones, and with "nearest" any.
     """
     unknown = np.full(len(labels), UNKNOWN)
     if len(labels) <= _FEW or not (policy is None or policy == MatchPolicy("nearest")):
@@ -291,34 +290,3 @@ def _distances(axis: Axis, labels: Array, wanted: Array) -> NDArray[np.float64]:
     apart: NDArray[np.float64] = np.abs(labels.astype("f8") - wanted)
     apart = apart.astype(labels.dtype).astype("f8")
     return np.minimum(apart, np.abs(TURN - apart)) if axis.periodic else apart
-
-
-# Of more positions along one dimension a request tells only some.
-_MOST_LISTED: Final = 1000
-
-
-def canonical_request(found: Resolved, asked: Collection[str] | None, dataset: str) -> str:
-    """How all could have asked for these places, and variables; a form can be put behind."""
-    pairs = [] if asked is None else [("variables", ",".join(asked))]
-    pairs += [(name, _told(found.positions[name])) for name in sorted(found.positions)]
-    if found.pointwise:
-        pairs.append(("pointwise", ",".join(found.pointwise)))
-    # Labels that are not the stored ones have no positions of their own.
-    pairs += [(f"{name}_from", str(labels[0])) for name, labels in sorted(found.labels.items())]
-    told = "".join(f"{quote(name)}={quote(text, safe=',:/')}&" for name, text in pairs)
-    return f"/datasets/{dataset}/isel?{told}"
-
-
-def _told(found: Indexer) -> str:
-    """Positions along a dimension; of many, how many, the ends, and what tells them from others."""
-    match found:
-        case int():
-            return str(found)
-        case slice():
-            ends = [found.start, found.stop, *([] if found.step in (None, 1) else [found.step])]
-            return ":".join("" if end is None else str(end) for end in ends)
-        case _ if len(found) <= _MOST_LISTED:
-            return ",".join(map(str, found.tolist()))
-        case _:
-            sign = blake2b(found.tobytes(), digest_size=8).hexdigest()
-            return f"{found[0]},..,{found[-1]}({len(found)},{sign})"

@@ -1,4 +1,4 @@
-"""What axes stand for (CF conventions 1.11, chapter 4): X, Y, Z or T, and which way they point."""
+"""Which axes are X, Y, Z or T (CF conventions 1.11, chapter 4), and whether Z points up."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Role: TypeAlias = Literal["X", "Y", "Z", "T"]
 # The recommended units and the accepted ones.
 NORTH: Final = {"degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn"}
 PRESSURE: Final = {"pa", "hpa", "bar", "mbar", "millibar", "millibars", "decibar", "dbar", "atm"}
-# Levels by their standard names, and whether larger labels lie above where no attribute tells:
-# all parametric vertical coordinates and what is computed from them (CF conventions, appendix D,
-# whose formulas tell the direction), and what else cf-xarray takes for vertical (its `criteria`).
+# Standard names of vertical coordinates, and whether larger labels lie above where no attribute
+# says so: all parametric ones and what is computed from them (CF conventions, appendix D, whose
+# formulas show the direction), and what else cf-xarray takes for vertical (its `criteria`).
 _LEVELS: Final[Mapping[str, bool]] = MappingProxyType(
     {
         "air_pressure": False,
@@ -55,7 +55,7 @@ _STANDARD_NAMES: Final[Mapping[str, Role]] = MappingProxyType(
         "time": "T",
     }
 )
-# What people call such axes.
+# Usual names of such coordinates.
 _NAMES: Final[Mapping[str, Role]] = MappingProxyType(
     {
         "lon": "X",
@@ -78,7 +78,7 @@ _NAMES_ABOVE: Final = ("altitude", "height")
 
 
 def role_of(axis: Axis) -> Role | None:
-    """What an axis stands for: by its attributes first, and by its name where these are silent."""
+    """The role of an axis by its attributes, or else by its name; None if neither tells."""
     told = {key: _text(axis.attrs, key) for key in ("axis", "standard_name", "units", "positive")}
     match told["axis"].upper():
         case "X" | "Y" | "Z" | "T" as letter:
@@ -100,7 +100,7 @@ def role_of(axis: Axis) -> Role | None:
 
 
 def roles_of(axes: Mapping[str, Axis]) -> dict[str, Role]:
-    """The axis that each role is, where one is: of several the first, as a request means one."""
+    """The roles of axes by name; of several axes with one role only the first has it here."""
     found: dict[str, Role] = {}
     for name, axis in axes.items():
         role = role_of(axis)
@@ -110,10 +110,10 @@ def roles_of(axes: Mapping[str, Axis]) -> dict[str, Role]:
 
 
 def directions_of(axes: Mapping[str, Axis]) -> dict[Hashable, tuple[Role, bool]]:
-    """For each axis that stands for something: its role, and whether larger labels lie above.
+    """For each axis with a role: the role, and whether larger labels lie above (True but for Z).
 
-    Staggered grids have several of one role. Of levels that do not say so (CF conventions, section
-    4.3) altitudes and heights do, and not pressures, depths and numbers.
+    Staggered grids have several axes of one role. Levels without the attribute `positive` (CF
+    conventions, section 4.3) go up if they are altitudes or heights, and down otherwise.
     """
     roles = {name: role for name, axis in axes.items() if (role := role_of(axis)) is not None}
     return {name: (role, role != "Z" or _grows_up(axes[name])) for name, role in roles.items()}

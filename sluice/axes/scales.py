@@ -1,4 +1,4 @@
-"""What one kind of axis understands: how a label's text becomes a key that orders like the axis.
+"""The kinds of axes (numbers, times, durations, texts): how a label's text becomes a sortable key.
 
 Keys are NumPy arrays whose items compare with plain Python values. Axes of time are keyed by
 their integer ticks, so that search, distance and domain need one arithmetic for all kinds.
@@ -21,7 +21,7 @@ from sluice.axes.label_text import (
     DAY,
     Calendar,
     CftimeDate,
-    Wanted,
+    KeyRange,
     calendar_of,
     civil_days,
     read_duration,
@@ -45,15 +45,15 @@ _PACKING = {2: Struct("=e"), 4: Struct("=f")}
 
 
 class Scale(Protocol):
-    """How text is read on one kind of axis."""
+    """One kind of axis: how the text of a label is read, and what labels have in common."""
 
     @property
     def expects(self) -> str:
-        """What a label looks like, for people."""
+        """What a label looks like, for messages."""
 
     @property
     def tick(self) -> int:
-        """How many units of `read`'s answer one unit of the axis' keys is."""
+        """How many units of what `read` returns (nanoseconds for times) one unit of a key is."""
 
     @property
     def metric(self) -> bool:
@@ -63,8 +63,8 @@ class Scale(Protocol):
     def rounds(self) -> bool:
         """Whether a label within a rounding error of a stored one is that one."""
 
-    def read(self, text: str) -> Wanted:
-        """What the text names; `ValueError` when it is no label of this kind."""
+    def read(self, text: str) -> KeyRange:
+        """The keys that the text names; `ValueError` when it is no label of this kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ class Numbers:
     metric: bool = True
     rounds: bool = True
 
-    def read(self, text: str) -> Wanted:
+    def read(self, text: str) -> KeyRange:
         number = read_number(text)
         if self.dtype.kind == "f":
             number = in_precision(float(number), self.dtype)
-        return Wanted(number, number)
+        return KeyRange(number, number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Clock:
     metric: bool = True
     rounds: bool = False
 
-    def read(self, text: str) -> Wanted:
+    def read(self, text: str) -> KeyRange:
         return read_time(text, self.calendar)
 
 
@@ -107,9 +107,9 @@ class Durations:
     metric: bool = True
     rounds: bool = False
 
-    def read(self, text: str) -> Wanted:
+    def read(self, text: str) -> KeyRange:
         nanoseconds = read_duration(text)
-        return Wanted(nanoseconds, nanoseconds)
+        return KeyRange(nanoseconds, nanoseconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,8 @@ class Texts:
     metric: bool = False
     rounds: bool = False
 
-    def read(self, text: str) -> Wanted:
-        return Wanted(text, text)
+    def read(self, text: str) -> KeyRange:
+        return KeyRange(text, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,22 +134,22 @@ class Truths:
     metric: bool = False
     rounds: bool = False
 
-    def read(self, text: str) -> Wanted:
+    def read(self, text: str) -> KeyRange:
         if text not in ("true", "false"):
             raise ValueError("it is neither")
-        return Wanted(text == "true", text == "true")
+        return KeyRange(text == "true", text == "true")
 
 
 @dataclass(frozen=True, slots=True)
 class Unwritable:
-    """Labels that no text can name: complex numbers, tuples, mixtures."""
+    """Labels without a text form: complex numbers, tuples, mixtures of types."""
 
     expects: str = "a position, because its labels have no text form"
     tick: int = 1
     metric: bool = False
     rounds: bool = False
 
-    def read(self, text: str) -> Wanted:
+    def read(self, text: str) -> KeyRange:
         raise ValueError("it names none of them")
 
 
@@ -167,12 +167,12 @@ def in_precision(number: float, dtype: DType | None) -> float:
 
 
 def spell_distance(scale: Scale, apart: float) -> str | float:
-    """A distance between two keys as the tolerance of just that is written."""
+    """A distance between two keys, spelled as a tolerance that it is just within."""
     if isinstance(scale, Clock | Durations):
         return format_duration(round(apart))
     if isinstance(apart, int):
         return apart
-    # Without the last digits, which are those of subtracting, where it is enough without them.
+    # In fewer digits, since the last ones come of subtracting, unless rounding makes it too small.
     short = float(f"{apart:.6g}")
     return short if apart <= short * (1 + 1e-6) else float(f"{apart:.9g}")
 
@@ -195,9 +195,9 @@ def read_number(text: str) -> int | float:
 
 
 def read_numbers(labels: Sequence[Value]) -> list[float] | None:
-    """The numbers of many labels, as floats; None where any is none, or none so plain.
+    """The numbers of many labels as floats, several times as fast as one by one.
 
-    Several times as fast as one by one.
+    None where a label is no number, or one with an exponent or of many digits.
     """
     texts = [label for label in labels if isinstance(label, str)]
     if not texts:
@@ -258,7 +258,7 @@ def _object_scale(values: Array, present: NDArray[np.bool_]) -> tuple[Scale, Arr
 
 
 def _written(values: Array, present: NDArray[np.bool_]) -> Array:
-    """Texts and bytes as an answer writes them, which is how a request names them."""
+    """Keys of texts and bytes: as an answer writes them, which is how a request names them."""
     labels = values[present].tolist()
     try:
         written = format_texts(labels)
@@ -283,9 +283,16 @@ def _microseconds(label: CftimeDate) -> int:
 
 
 def step_of(values: Array) -> np.generic | None:
-    """The one distance between neighbouring labels, or None."""
+    """The distance between neighbours of 1-D `values`; None where it is not the same for all.
+
+    Negative where they fall. Of integers it is an int64, which also holds the distances that their
+    own type does not.
+    """
     if len(values) < 2 or values.dtype.kind not in "iufmM":
         return None
+    if values.dtype.kind in "iu":
+        # (Beyond 2**63 unsigned ones wrap round, and their differences wrap back.)
+        values = values.astype("i8", copy=False)
     starts = range(0, len(values) - 1, _PIECE)
     slack = 0.0
     with np.errstate(all="ignore"):  # NaN and infinities are no distance

@@ -1,4 +1,4 @@
-"""CF decoding, compiled: xarray decides once per variable, its functions run once per answer.
+"""CF decoding as plain functions, which xarray decides on once per variable.
 
 xarray's `decode_cf_variables` wraps an array in lazy adapters, one per convention. Walking those
 adapters once gives the plain functions that they would apply, so an answer is decoded by exactly
@@ -6,7 +6,7 @@ xarray's code without its lazy indexing. The commonest pair of them, masking and
 conventions 2.5.1 and 8.1), is made one pass with half of their copies; whatever is not exactly
 those two is left to xarray's own functions.
 
-What a reader of another format undoes alike need not be decoded at all: `stored_form`.
+Values that a file's reader decodes by the same attributes are not decoded at all: `stored_form`.
 """
 
 from __future__ import annotations
@@ -14,30 +14,32 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sluice.aliases import Array, DType
 from sluice.arrays.array_metadata import ArrayMeta
 from sluice.datasets import _xarray
-from sluice.datasets.known_store import EncodedArray
-from sluice.datasets.unusable import decode_dates
+from sluice.datasets.coders import decode_dates
+from sluice.datasets.encoded_store import EncodedArray
 from sluice.encoders.answer_schema import (
     FILLS,
     LINEAR,
     NO_FLAG,
+    file_fill,
     is_exactly,
     is_number,
-    told_fill,
 )
 from sluice.errors import MetadataError
 
 Step = Callable[[Any], Any]
+Number: TypeAlias = int | float | np.integer | np.floating
 _DOUBLE = np.dtype("f8")
-# Whole numbers up to here are added and multiplied as int64 without a thought.
+# Numbers of a range are computed as int64: up to here nothing overflows.
 _LARGEST: Final = 2**62
-# So many labels are compared at once.
+# So many labels are compared with a range at once.
 _PIECE: Final = 2**16
 
 
@@ -46,13 +48,13 @@ class Unpacking:
     """``values * scale + offset`` as `dtype`, NaN where a value is one of `fills`."""
 
     dtype: DType
-    fills: tuple[Any, ...]
-    scale: Any
-    offset: Any
+    fills: tuple[Number, ...]
+    scale: Number | None
+    offset: Number | None
 
     @classmethod
     def of(cls, steps: Sequence[Step]) -> Self | None:
-        """The one function that does what these `steps` do, or None if they do something else."""
+        """One function for these `steps`; None unless they are masking, then unpacking."""
         match steps:
             case [
                 partial(func=_xarray.apply_mask, args=(), keywords=mask),
@@ -64,7 +66,7 @@ class Unpacking:
         scale, offset = packing["scale_factor"], packing["add_offset"]
         fills = mask["encoded_fill_values"]
         numbers = [n for n in (scale, offset, *fills) if n is not None]
-        plain = all(isinstance(n, int | float | np.integer | np.floating) for n in numbers)
+        plain = all(isinstance(n, Number) for n in numbers)
         if dtype.kind != "f" or not plain or np.dtype(mask["dtype"]) != dtype:
             return None
         if not np.isnan(mask["decoded_fill_value"]):
@@ -72,7 +74,7 @@ class Unpacking:
         return cls(dtype, tuple(fills), scale, offset)
 
     def __call__(self, values: Array) -> Array:
-        """The unpacked values in an array of their own."""
+        """The unpacked values, of any shape, in an array of their own."""
         if values.ndim == 0 and self.dtype == _DOUBLE and values.dtype.kind in "iuf":
             # Python's floats are the same IEEE 754 doubles, and take a tenth of the time of arrays.
             number = float(values.item())
@@ -83,9 +85,9 @@ class Unpacking:
                 number *= float(self.scale)
             return np.array(number if self.offset is None else number + float(self.offset))
         unpacked: Array = np.array(values, dtype=self.dtype)
-        missing: Any = False
+        missing: Array | bool = False
         for fill in self.fills:
-            missing |= unpacked == fill
+            missing = missing | (unpacked == fill)
         unpacked[missing] = np.nan
         if self.scale is not None:
             unpacked *= self.scale
@@ -126,7 +128,7 @@ _UNPACKING: Final = (_xarray.apply_mask, _xarray.scale_offset_decoding, Unpackin
 
 
 def check_unpacking(steps: tuple[Step, ...], dtype: DType) -> None:
-    """Raise what masking and unpacking raise of values of this `dtype`: all will, or none."""
+    """Raise what masking and unpacking would raise for any values of this `dtype`."""
     values: Any = np.zeros(1, dtype) if dtype.kind in "biufc" else None
     for step in steps:
         function = step.func if isinstance(step, partial) else type(step)
@@ -147,7 +149,7 @@ class Cast:
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """Booleans as int8, or bytes as they are, with one value in the place of each of `fills`."""
+    """Booleans as int8, or bytes as they are, with `missing` in the place of the `fills`."""
 
     fills: tuple[Any, ...]
     missing: Any
@@ -186,12 +188,12 @@ class StoredForm:
 def stored_form(
     meta: ArrayMeta, steps: Sequence[Step], encoding: Mapping[Hashable, object]
 ) -> StoredForm | None:
-    """How an array's values are undecoded, for formats that pack as stores do; None: decode them.
+    """The form of an array's undecoded values in formats that pack as stores do; None: decode them.
 
-    Metadata alone decides, never values: numbers, times and durations go as they are, float16 as
-    float32; for other types see `_other_form`. `encoding` is that of the variable that `steps`
-    decode. Decoded are other types and codings, and fill values that are none of the type's own, or
-    a list of them: not all readers of files take one.
+    `steps` would decode the values, `encoding` is that of the decoded variable. Metadata alone
+    decides, never values: numbers, times and durations stay as they are, float16 becomes float32;
+    for other types see `_other_form`. None for other types and codings, and for fill values that
+    the type does not have, or a list of them, which not all readers of files take.
     """
     if meta.dtype.kind not in "iuf":
         return _other_form(meta.dtype, steps)
@@ -200,12 +202,12 @@ def stored_form(
         return None
     own = {key: encoding[key] for key in _KEPT if encoding.get(key) is not None}
     linear = [own[key] for key in LINEAR if key in own]
-    # Of whole numbers alone xarray makes whole numbers, of a type that follows from theirs.
+    # From integer scales and offsets alone xarray makes integers, of a type that follows from them.
     if not all(map(is_number, linear)) or (linear and not any(map(_is_fraction, linear))):
         return None
     if not _is_sign(own.get("_Unsigned"), dtype):
         return None
-    fills = _told_fills({key: own[key] for key in FILLS if key in own}, dtype)
+    fills = _file_fills({key: own[key] for key in FILLS if key in own}, dtype)
     if fills is None:
         return None
     if dtype == _HALF:
@@ -232,7 +234,7 @@ def _other_form(dtype: DType, steps: Sequence[Step]) -> StoredForm | None:
 
 
 def _counts(dtype: DType) -> StoredForm | None:
-    """Instants and durations as the whole numbers that they are, in CF units (4.4)."""
+    """Instants and durations as their int64 counts, in CF units (4.4)."""
     unit, step = np.datetime_data(dtype)
     if step != 1 or unit not in _UNITS:
         return None
@@ -264,17 +266,24 @@ class StoredLabels:
 
     @property
     def nbytes(self) -> int:
-        """What they take."""
+        """Their bytes in memory."""
         return 0 if isinstance(self.values, range) else self.values.nbytes
 
     def pick(self, place: int | slice | Array) -> Array:
-        """An array of the values at some places, of which no other has a view."""
+        """The values at a position, a slice or 1-D positions, in an array of their own."""
         if isinstance(self.values, range):
             if not isinstance(place, np.ndarray):
-                return np.array(self.values[place], self.form.dtype)
+                return _array_of(self.values[place]).astype(self.form.dtype)
             counted = np.where(place < 0, place + len(self.values), place)
             return (self.values.start + counted * self.values.step).astype(self.form.dtype)
         return np.array(self.values[place, ...])
+
+
+def _array_of(numbers: int | range) -> NDArray[np.int64]:
+    """The numbers of a range, or one of them; NumPy would walk through it in Python."""
+    if isinstance(numbers, int):
+        return np.array(numbers, np.int64)
+    return np.arange(numbers.start, numbers.stop, numbers.step, dtype=np.int64)
 
 
 def exact_range(values: Array) -> range | None:
@@ -294,7 +303,7 @@ def exact_range(values: Array) -> range | None:
 
 
 def _is_undone(step: Step) -> bool:
-    """Whether a reader of the file does this step by the attributes that are kept."""
+    """Whether a file's reader does this step, by the attributes that the file has (`_KEPT`)."""
     match step:
         case Cast(dtype):
             return dtype.kind != "b"
@@ -326,16 +335,16 @@ def _is_fraction(value: object) -> bool:
     return bool(np.asarray(value).dtype.kind == "f")
 
 
-def _told_fills(told: Mapping[str, object], dtype: DType) -> dict[str, Any] | None:
-    """The fill values by which a file's readers mask what is masked here; None if none can be."""
+def _file_fills(told: Mapping[str, object], dtype: DType) -> dict[str, Any] | None:
+    """Fill values by which a file's readers mask what xarray masks; None if there are none such."""
     if not all(map(is_number, told.values())):
         return None
-    fills = {key: told_fill(key, told, dtype) for key in told}
+    fills = {key: file_fill(key, told, dtype) for key in told}
     if None in fills.values():
         return None
     if dtype == _HALF and any(np.asarray(fill).dtype != dtype for fill in fills.values()):
         return None
-    # A file has this one in the type of the values: rounded, it masks what is no fill value here.
+    # A file has it in the type of the values; if that rounds it, readers mask other values.
     if "_FillValue" in fills and not is_exactly(fills["_FillValue"], told["_FillValue"]):
         return None
     return fills

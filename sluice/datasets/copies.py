@@ -19,7 +19,7 @@ from sluice.arrays.array_metadata import ArrayMeta
 from sluice.arrays.group_documents import GroupDocuments
 from sluice.arrays.reader import Reader
 from sluice.arrays.store_reader import StoreReader
-from sluice.datasets.known_store import KnownStore
+from sluice.datasets.encoded_store import EncodedStore
 from sluice.datasets.layout import Keys, Layout, StoredVariable
 from sluice.datasets.lazy import LazyArray, VariableReadPlan
 from sluice.datasets.read_plan import DatasetReadPlan
@@ -29,16 +29,16 @@ from sluice.store.zarr_store import SourceStore
 
 # The attribute of a copy's group that names the version of the dataset that it is a copy of.
 STAMP: Final = "sluice_copy_of"
-# What values mean: packing, fill values, times, text.
+# The attributes by which values are decoded: packing, fill values, times, text.
 _MEANING: Final = (*LINEAR, *FILLS, "units", "calendar", "_Unsigned", "_Encoding")
 
 
 @record
 class Copy:
-    """A copy by its name: its arrays, and what reads them."""
+    """A copy of a dataset, by its name: its arrays, and what reads their chunks."""
 
     name: str
-    known: KnownStore
+    store: EncodedStore
     reader: StoreReader
 
     @classmethod
@@ -56,28 +56,28 @@ class Copy:
         """
         shared = Reader(cache_bytes=0) if reader is None else reader
         chunks = StoreReader.of(source, shared, (store_id, documents.version))
-        return cls(name, KnownStore(documents, SourceStore(source)), chunks)
+        return cls(name, EncodedStore(documents, SourceStore(source)), chunks)
 
 
 @dataclass(frozen=True, slots=True)
 class CopiedVariable(StoredVariable):
-    """A variable whose values are in copies, too: arrays that decode alike, in other chunks."""
+    """A variable whose values are in copies, too: in arrays of other chunks that decode alike."""
 
     copies: tuple[LazyArray, ...]
 
     def select(self, keys: Keys, dims: tuple[Hashable, ...]) -> VariableReadPlan:
-        """Its part of an answer, from where the fewest bytes are decoded for it."""
+        """Its part of an answer, from the array of which the fewest bytes are decoded for it."""
         own = StoredVariable.select(self, keys, dims)
-        # Of several that take as much the first one.
+        # (`min` takes the first of equals: the dataset itself.)
         others = [_selected(self, copy, keys, dims) for copy in self.copies]
         return min([own, *others], key=attrgetter("chunk_bytes"))
 
-    def through(
+    def from_copy(
         self, copy: str | None, keys: Keys, like: VariableReadPlan
     ) -> VariableReadPlan | None:
-        """What is planned, read from this copy (None: from the dataset); None where it has none.
+        """The plan `like`, read from this `copy` (None: the dataset); None if it is not there.
 
-        Decoded or as stored, as it is planned.
+        Decoded or as stored, as `like` is.
         """
         arrays = [one for one in (self.array, *self.copies) if one.copy == copy]
         if not arrays:
@@ -102,13 +102,13 @@ def part_of(
 
 
 def read_from(layout: Layout, reading: DatasetReadPlan, copy: str | None) -> DatasetReadPlan:
-    """The same answer, of which all is read from this copy that is there; None: of none."""
+    """The same answer, read from this copy (None: from none), but for variables that it lacks."""
     pending = dict(reading.pending)
     for name, planned in reading.pending.items():
         prepared = layout.variables[name]
         if reading.keys is not None and isinstance(prepared, CopiedVariable):
-            found = prepared.through(copy, reading.keys, planned)
-            found = prepared.through(None, reading.keys, planned) if found is None else found
+            found = prepared.from_copy(copy, reading.keys, planned)
+            found = prepared.from_copy(None, reading.keys, planned) if found is None else found
             assert found is not None
             pending[name] = found
     return replace(reading, pending=pending)
@@ -127,20 +127,20 @@ def copies_in(layout: Layout, reading: DatasetReadPlan) -> list[str | None]:
 def with_copies(
     layout: Layout, documents: GroupDocuments, source: ByteSource, copies: Sequence[Copy]
 ) -> tuple[Layout, Mapping[str, Mapping[str, str]]]:
-    """The layout of a dataset with these copies of it, and what does not fit.
+    """The layout of a dataset with these copies of it, and why variables are not read from them.
 
-    That is, by the name of the copy and of a variable, why it is not read from there. The
-    `documents` are those of the dataset in `source`. Reads nothing.
+    Reasons are by the name of the copy, then of the variable. `documents` are those of the dataset
+    in `source`. Reads nothing.
     """
-    own = KnownStore(documents, SourceStore(source))
+    own = EncodedStore(documents, SourceStore(source))
     variables, misfits = dict(layout.variables), dict[str, dict[str, str]]()
     for copy in copies:
         misfits[copy.name] = {}
-        for name in copy.known.documents.arrays:
+        for name in copy.store.documents.arrays:
             prepared = variables.get(name)
             if not isinstance(prepared, StoredVariable):
                 continue
-            why = _misfit(own, copy.known, str(name))
+            why = _misfit(own, copy.store, str(name))
             if why is None:
                 variables[name] = _with_copy(prepared, copy, str(name))
             else:
@@ -150,13 +150,13 @@ def with_copies(
 
 def _with_copy(variable: StoredVariable, copy: Copy, name: str) -> CopiedVariable:
     before = variable.copies if isinstance(variable, CopiedVariable) else ()
-    own, meta = variable.array, copy.known.encoded[name].meta
+    own, meta = variable.array, copy.store.encoded[name].meta
     array = LazyArray(copy.reader, meta, own.steps, own.dtype, stacked=own.stacked, copy=copy.name)
     return CopiedVariable(variable.dims, variable.attrs, variable.encoding, own, (*before, array))
 
 
-def _misfit(own: KnownStore, other: KnownStore, name: str) -> str | None:
-    """Why a variable of a copy cannot stand for the one that it is a copy of; None: it can."""
+def _misfit(own: EncodedStore, other: EncodedStore, name: str) -> str | None:
+    """Why a variable cannot be read from a copy in place of the dataset; None if it can."""
     for known, where in ((own, "in the dataset itself"), (other, "in the copy")):
         if name not in known.encoded or name in known.unusable:
             broken = known.unusable.get(name)

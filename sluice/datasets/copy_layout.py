@@ -1,4 +1,4 @@
-"""What a copy of a dataset in other chunks is like: its arrays, and the blocks to copy."""
+"""What a copy of a dataset in other chunks is made of: its metadata, and the blocks to copy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from sluice.aliases import Document
 from sluice.arrays.array_metadata import ArrayMeta
-from sluice.datasets.known_store import KnownStore
+from sluice.datasets.encoded_store import EncodedStore
 from sluice.errors import CatalogError
 
 Shape: TypeAlias = tuple[int, ...]
@@ -27,7 +27,7 @@ _SERIALIZERS: Final = ("bytes", "vlen-utf8", "vlen-bytes")
 _COMPRESSORS: Final = ("blosc", "zstd", "gzip", "zlib", "lz4", "bz2", "lzma")
 
 
-def check_dimensions(known: KnownStore, chunks: Mapping[str, int]) -> None:
+def check_dimensions(known: EncodedStore, chunks: Mapping[str, int]) -> None:
     """Raise CatalogError for a dimension that no variable has."""
     dims = {str(dim) for variable in known.variables.values() for dim in variable.dims}
     for name in chunks:
@@ -50,16 +50,19 @@ def chunks_of(
 
 
 def item_bytes(meta: ArrayMeta) -> int:
+    """The bytes of one value in memory; a guess for texts of variable length."""
     return _TEXT_BYTES if meta.dtype.kind in "OT" else meta.dtype.itemsize
 
 
 def value_bytes(meta: ArrayMeta) -> int:
+    """The bytes of all values of an array in memory."""
     return math.prod(meta.shape) * item_bytes(meta)
 
 
 def document_v2(
     document: Document, attributes: Document, meta: ArrayMeta, chunks: Shape
 ) -> Document:
+    """The ``.zarray`` of a copy in these chunks, with its attributes under ``attributes``."""
     compressor = document.get("compressor")
     known = isinstance(compressor, dict) and compressor.get("id") in _COMPRESSORS
     filters = document.get("filters") if meta.dtype.kind in "OT" else None
@@ -80,6 +83,7 @@ def document_v2(
 def document_v3(
     document: Document, attributes: Document, meta: ArrayMeta, chunks: Shape
 ) -> Document:
+    """The ``zarr.json`` of a copy in these chunks; of shards it has the inner codecs."""
     codecs = document["codecs"]
     assert isinstance(codecs, list)
     if codecs[0]["name"] == "sharding_indexed":
@@ -101,7 +105,7 @@ def document_v3(
 
 
 def _codecs_v3(codecs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """What becomes bytes as in the dataset, without what is done to values before."""
+    """The dataset's serializer and compressors; its codecs from array to array are left out."""
     serializers = [one for one in codecs if one["name"] in _SERIALIZERS]
     plain = {"name": "bytes", "configuration": {"endian": "little"}}
     compressors = [
@@ -132,12 +136,7 @@ def block_shape(
     if not shape:
         return ()
     stored = stored if len(stored) == len(shape) else shape
-    coarse = 1
-    while True:
-        ways = [_ways(*sizes, coarse) for sizes in zip(shape, stored, chunks, strict=True)]
-        if math.prod(map(len, ways)) <= _MOST_WAYS:
-            break
-        coarse *= 2
+    ways = _few_ways(shape, stored, chunks)
     best: tuple[tuple[int, int, int], Shape] | None = None
     for way in itertools.product(*ways):
         lengths = tuple([length for length, _ in way])
@@ -149,6 +148,23 @@ def block_shape(
                 best = rank, lengths
     assert best is not None
     return best[1]
+
+
+def _few_ways(shape: Shape, stored: Shape, chunks: Shape) -> list[list[tuple[int, int]]]:
+    """The `_ways` along each dimension, so few that all blocks of them can be looked at."""
+    coarse = 1
+    while True:
+        ways = [_ways(*sizes, coarse) for sizes in zip(shape, stored, chunks, strict=True)]
+        if math.prod(map(len, ways)) <= _MOST_WAYS:
+            return ways
+        if coarse > max(shape):
+            break
+        coarse *= 2
+    # Of many dimensions two ways each are too many: the first ones go chunk by chunk.
+    for axis, each in enumerate(ways):
+        if math.prod(map(len, ways)) > _MOST_WAYS:
+            ways[axis] = each[:1]
+    return ways
 
 
 def _ways(size: int, stored: int, chunk: int, coarse: int) -> list[tuple[int, int]]:

@@ -113,7 +113,7 @@ class AsyncZarrBackendEntrypoint:
 
 
 def _refuse_or_note(opened: xr.Dataset, unusable: Mapping[str, Unusable], on_unusable: str) -> None:
-    """Raise MetadataError for the variables that are left out of `opened`, or note them there."""
+    """Raise MetadataError for variables left out of `opened`, or note them in its encoding."""
     if not unusable:
         return
     if on_unusable == "leave_out":
@@ -124,7 +124,7 @@ def _refuse_or_note(opened: xr.Dataset, unusable: Mapping[str, Unusable], on_unu
 
 
 def _awaitable(opened: xr.Dataset) -> AsyncDataset:
-    """The parts of `opened` under the class that has the coroutines."""
+    """The same Dataset as an `AsyncDataset`."""
     return dataset_of(
         AsyncDataset,
         variables_of(opened),
@@ -210,7 +210,7 @@ class AsyncDataset(xr.Dataset):
         return await plan.read()
 
     async def _with_labels(self, indexers: Named) -> xr.Dataset:
-        """This dataset, with the 1-D coordinates that are asked without an index in memory."""
+        """This dataset with coordinates in memory that have no index, but labels to select by."""
         unread = [
             name
             for name in indexers
@@ -261,7 +261,7 @@ def _stand_in(dim: Hashable) -> Hashable:
 
 
 def _below(above: xr.Dataset, own: xr.Dataset, path: str) -> xr.Dataset:
-    """What the group at `path` hands down: all that it inherits, and what it has itself."""
+    """What groups inherit from that at `path`: what it inherits, and its own coordinates."""
     try:
         xr.align(own, above, join="exact", copy=False)
     except ValueError as error:
@@ -274,7 +274,7 @@ def _below(above: xr.Dataset, own: xr.Dataset, path: str) -> xr.Dataset:
 
 
 def _unusable(levels: Sequence[AsyncDataset]) -> dict[str, Unusable]:
-    """What the last one leaves out, and the labels of its dimensions that those above it do."""
+    """What the last one leaves out, and the coordinates of its dimensions left out above it."""
     own = levels[-1]
     above = {n: why for one in levels[:-1] for n, why in one.unusable.items() if n in own.sizes}
     return {**above, **own.unusable}

@@ -1,10 +1,10 @@
-"""Open a group as a Dataset: xarray decodes what two waves of requests brought.
+"""Open a group as a Dataset: what two rounds of requests read is decoded by xarray.
 
-The first wave brings the metadata, the second at once every index coordinate and the first and
-last chunk of every variable with time units (xarray looks at these values while it decodes:
-NotFetched tells which values have to be here first). Decoding itself needs no loop and reads
-nothing; it goes variable by variable where xarray fails, and what cannot be used is left out, with
-its reason (`sluice.datasets.unusable`).
+The first round reads the metadata; the second reads, at once, every index coordinate and the first
+and last value of every variable with time units, since xarray looks at these while it decodes.
+(`NotFetched` names what it looks at beyond them.) Decoding itself reads nothing; where xarray fails
+it goes on variable by variable, and what cannot be decoded is left out with its reason
+(`sluice.datasets.unusable`).
 """
 
 from __future__ import annotations
@@ -39,15 +39,16 @@ from sluice.datasets.cf_decode import (
     compile_decoding,
     stored_form,
 )
-from sluice.datasets.known_store import EncodedArray, KnownStore, NotFetched
+from sluice.datasets.coders import keep_bytes, with_date_coders
+from sluice.datasets.encoded_store import EncodedArray, EncodedStore, NotFetched
 from sluice.datasets.lazy import LazyArray
-from sluice.datasets.relabel import join
-from sluice.datasets.unusable import Unusable, conflicting, keep_bytes, with_date_coders, with_needs
+from sluice.datasets.relabel import join_repeats
+from sluice.datasets.unusable import Unusable, conflicting, with_needs
 from sluice.errors import CorruptChunk, LimitError, MetadataError
 
 P = ParamSpec("P")
 T = TypeVar("T")
-# So many variables are parsed, and coordinates of so many bytes decoded, in a few milliseconds.
+# More variables, or bytes of coordinates, take longer than a few milliseconds: not on the loop.
 _FEW_VARIABLES: Final = 16
 _FEW_BYTES: Final = 2**18
 Decoded = tuple[dict[str, xr.Variable], DocumentDict, set[Hashable]]
@@ -71,7 +72,7 @@ async def open_variables(
     """
     many = len(documents.arrays) > _FEW_VARIABLES
     dropped = names_of(options["drop_variables"])
-    store = await _beside(many, KnownStore, documents, zarr_store, dropped)
+    store = await _run(many, EncodedStore, documents, zarr_store, dropped)
     store.lenient = lenient
     # Read once and then held by the dataset itself: not for the cache of chunks.
     opener, room = reader.without_cache(), CoordinateRoom(limits)
@@ -79,7 +80,7 @@ async def open_variables(
     while True:
         heavy = many or store.fetched_bytes > _FEW_BYTES
         try:
-            dataset = await _beside(heavy, decode, store, reader, options)
+            dataset = await _run(heavy, decode, store, reader, options)
         except NotFetched as look:
             if store.encoded[look.name].edges is not None:
                 await _fetch(opener, store, room, [look.name], [])
@@ -89,12 +90,12 @@ async def open_variables(
             return dataset, with_needs(store.unusable, dataset.variables)
 
 
-async def _beside(far: bool, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """What ``work(*given)`` returns; done in a thread where it takes long."""
-    return await asyncio.to_thread(work, *given, **named) if far else work(*given, **named)
+async def _run(in_thread: bool, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    """What ``work(*given)`` returns; in a thread, where it would keep the loop."""
+    return await asyncio.to_thread(work, *given, **named) if in_thread else work(*given, **named)
 
 
-def _wanted(store: KnownStore, options: Document) -> tuple[list[str], list[str]]:
+def _wanted(store: EncodedStore, options: Document) -> tuple[list[str], list[str]]:
     """The variables to read whole, and those whose first and last element xarray will look at."""
     variables = {name: v for name, v in store.variables.items() if name not in store.unusable}
     whole = [name for name, variable in variables.items() if variable.dims == (name,)]
@@ -112,7 +113,11 @@ def names_of(names: str | Iterable[str] | None) -> set[str]:
 
 
 async def _fetch(
-    reader: StoreReader, store: KnownStore, room: CoordinateRoom, whole: list[str], edges: list[str]
+    reader: StoreReader,
+    store: EncodedStore,
+    room: CoordinateRoom,
+    whole: list[str],
+    edges: list[str],
 ) -> None:
     """Put the values that the decoding will look at into the store's arrays, in one wave.
 
@@ -126,7 +131,7 @@ async def _fetch(
         try:
             jobs.append((encoded, _planned(encoded, room, whole=encoded.name in whole)))
         except MetadataError as error:
-            store.blame(encoded.name, error)
+            store.leave_out(encoded.name, error)
 
     async def fetch(job: tuple[EncodedArray, ArrayPlan]) -> None:
         encoded, plan = job
@@ -139,7 +144,7 @@ async def _fetch(
             raise CorruptChunk(error.detail, variable=encoded.name) from error
         except LimitError as error:
             found, most = error.facts["estimate"], error.facts["limit"]
-            store.blame(encoded.name, too_large("coordinate_bytes", "bytes", found, most))
+            store.leave_out(encoded.name, too_large("coordinate_bytes", "bytes", found, most))
             return
         room.take(meter.result_bytes - before)
         if plan.points is None:
@@ -164,7 +169,7 @@ def _planned(encoded: EncodedArray, room: CoordinateRoom, *, whole: bool) -> Arr
     return plan_pointwise(shape, chunks, [np.array([0, size - 1]) for size in shape])
 
 
-def decode(store: KnownStore, reader: StoreReader, options: Document) -> xr.Dataset:
+def decode(store: EncodedStore, reader: StoreReader, options: Document) -> xr.Dataset:
     """The Dataset of all variables that can be decoded; `store` is told which ones cannot.
 
     Index coordinates are in memory, the rest is lazy. `options` are xarray's decoding keywords.
@@ -184,8 +189,8 @@ def decode(store: KnownStore, reader: StoreReader, options: Document) -> xr.Data
         # Once more, without those that were found to be unusable.
 
 
-def _decoded(store: KnownStore, options: Document) -> Decoded | None:
-    """xarray's decoding of all variables; None if some of them are to blame that it fails."""
+def _decoded(store: EncodedStore, options: Document) -> Decoded | None:
+    """xarray's decoding of all variables; None if it failed, and those to blame were left out."""
     known = len(store.unusable)
     try:
         variables, attributes = store.load()
@@ -193,7 +198,7 @@ def _decoded(store: KnownStore, options: Document) -> Decoded | None:
     except NotFetched:
         raise
     except Exception as error:  # attributes can be wrong in more ways than xarray foresees
-        _blame(store, options)
+        _leave_out_undecodable(store, options)
         if len(store.unusable) == known:
             raise MetadataError("the variables cannot be decoded together") from error
         return None
@@ -213,8 +218,8 @@ def _decode(
     return found
 
 
-def _blame(store: KnownStore, options: Document) -> None:
-    """Decode each variable on its own, and leave out those that fail."""
+def _leave_out_undecodable(store: EncodedStore, options: Document) -> None:
+    """Decode each variable alone, and leave out those that fail."""
     variables, _ = store.load()
     owners = {
         str(variable.attrs["bounds"]): name
@@ -226,7 +231,7 @@ def _blame(store: KnownStore, options: Document) -> None:
         alone = {name: variables[name].copy(deep=False)}
         if (owner := owners.get(name)) is not None and owner != name:
             alone[owner] = variables[owner].copy(deep=False)
-        with _blamed(store, name):
+        with _left_out_on_error(store, name):
             _decode(alone, {}, options, alone.keys() - {name})
 
 
@@ -240,14 +245,14 @@ def _dataset(decoded: Decoded) -> xr.Dataset:
     return dataset
 
 
-def _with_indexes(dataset: xr.Dataset, store: KnownStore) -> xr.Dataset:
+def _with_indexes(dataset: xr.Dataset, store: EncodedStore) -> xr.Dataset:
     """`dataset` with xarray's default index for every dimension coordinate."""
     names = [n for n, c in dataset.coords.items() if c.dims == (n,) and n not in dataset.xindexes]
     coords: dict[Any, xr.Variable] = {}
     stored: dict[Hashable, StoredLabels | None] = {}
     for name in names:
         # In memory first: values can decode to a finer or coarser unit than xarray announces.
-        with _blamed(store, name):
+        with _left_out_on_error(store, name):
             variable = dataset.variables[name]
             coords[name] = variable.copy(data=variable.data)
             coords[name].to_index()
@@ -270,16 +275,16 @@ def _as_stored(coordinate: xr.Variable) -> StoredLabels | None:
     return StoredLabels.of(encoded.values, form)
 
 
-def _lazily(reader: StoreReader, dataset: xr.Dataset, store: KnownStore) -> xr.Dataset:
+def _lazily(reader: StoreReader, dataset: xr.Dataset, store: EncodedStore) -> xr.Dataset:
     """`dataset` with each variable that is not in memory compiled into a `LazyArray`."""
     variables: dict[Any, xr.Variable] = {}
     for name, variable in dataset.variables.items():
         if name in dataset.xindexes:
             variables[name] = variable
             continue
-        with _blamed(store, name):
+        with _left_out_on_error(store, name):
             variables[name] = _compiled(reader, variable, tries=store.lenient)
-    return join(with_variables(dataset, variables))
+    return join_repeats(with_variables(dataset, variables))
 
 
 def _compiled(reader: StoreReader, variable: xr.Variable, *, tries: bool) -> xr.Variable:
@@ -292,11 +297,11 @@ def _compiled(reader: StoreReader, variable: xr.Variable, *, tries: bool) -> xr.
 
 
 @contextmanager
-def _blamed(store: KnownStore, name: Hashable) -> Iterator[None]:
-    """Whatever goes wrong inside is this variable's fault; it is left out."""
+def _left_out_on_error(store: EncodedStore, name: Hashable) -> Iterator[None]:
+    """The variable is left out if anything in the block raises."""
     try:
         yield
     except NotFetched:
         raise
     except Exception as error:  # metadata can be wrong in more ways than xarray foresees
-        store.blame(str(name), error)
+        store.leave_out(str(name), error)

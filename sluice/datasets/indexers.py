@@ -1,4 +1,4 @@
-"""Indexers in plain form: integers, slices, lists and points within bounds; labels by search."""
+"""Indexers of xarray as plain keys within bounds, and positions of labels by binary search."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from xarray.indexes import PandasIndex
 from zarr.errors import BoundsCheckError
 
 from sluice.aliases import Array, Document, DType, Named
 from sluice.datasets._xarray import data_of, variables_of
 
-IntArray: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+IntArray: TypeAlias = NDArray[np.int64]
 ALL: Final = slice(None)
 # datetime64[ns], the finest that coordinates use, ends in 2262 and begins in 1677.
 _SAFE_YEARS = 290
@@ -32,7 +33,7 @@ Key: TypeAlias = int | slice | IntArray | Points
 
 
 def plain_keys(sizes: Mapping[Hashable, int], indexers: Named) -> dict[Hashable, Key | None]:
-    """`indexers` in their plain form; None for those that have none (labelled arrays, masks, ...).
+    """`indexers` as plain keys; None for those that are not plain (labelled arrays, masks, ...).
 
     Raises an IndexError for a position outside its dimension. xarray's lazy indexing finds that
     too late or not at all: a negative position of a dimension without an index wraps around twice.
@@ -43,10 +44,10 @@ def plain_keys(sizes: Mapping[Hashable, int], indexers: Named) -> dict[Hashable,
     }
 
 
-def go_together(ds: xr.Dataset, keys: Mapping[Hashable, Key | None]) -> dict[Hashable, Key] | None:
-    """The `keys` if all are plain and can be planned in one, else None.
+def plannable(ds: xr.Dataset, keys: Mapping[Hashable, Key | None]) -> dict[Hashable, Key] | None:
+    """The `keys` if they can be planned without xarray: all plain, points along one new dimension.
 
-    Points go along one new dimension, and beside no list: lists would be read with them.
+    Beside points there may be no list: xarray would read it point by point, too. None otherwise.
     """
     plain = {dim: key for dim, key in keys.items() if key is not None}
     if len(plain) < len(keys):
@@ -58,10 +59,10 @@ def go_together(ds: xr.Dataset, keys: Mapping[Hashable, Key | None]) -> dict[Has
     return None if taken or any(isinstance(k, np.ndarray) for k in plain.values()) else plain
 
 
-def for_xarray(ds: xr.Dataset, dim: Hashable, key: Key | None, wanted: object) -> object:
-    """The key of `dim` (or what was `wanted`) as xarray's indexing understands it beside arrays.
+def xarray_key(ds: xr.Dataset, dim: Hashable, key: Key | None, wanted: object) -> object:
+    """What xarray's ``isel`` is given for a key, or for what was `wanted` if that is not plain.
 
-    There a slice that runs backwards is misread, so it is spelled out as positions.
+    Beside arrays xarray misreads slices that run backwards: these become positions.
     """
     match key:
         case None | Points():
@@ -80,7 +81,7 @@ def _plain_key(dim: Hashable, wanted: Any, size: int) -> Key | None:
             return None
         case int() | np.integer():
             if not -size <= wanted < size:
-                raise _outside(dim, wanted, size)
+                raise _out_of_bounds(dim, wanted, size)
             return int(wanted)
         case slice():
             parts = (wanted.start, wanted.stop, wanted.step)
@@ -101,11 +102,11 @@ def _plain_list(dim: Hashable, positions: Array, size: int) -> IntArray | None:
     if positions.size:
         least, most = positions.min(), positions.max()
         if least < -size or most >= size:
-            raise _outside(dim, least if least < -size else most, size)
+            raise _out_of_bounds(dim, least if least < -size else most, size)
     return positions.astype(np.int64)
 
 
-def _outside(dim: Hashable, position: object, size: int) -> BoundsCheckError:
+def _out_of_bounds(dim: Hashable, position: object, size: int) -> BoundsCheckError:
     return BoundsCheckError(f"{dim!r} has {size} positions; {position} is not one of them")
 
 
@@ -131,7 +132,7 @@ def _free_name(ds: xr.Dataset) -> str:
     return name
 
 
-def search(index: xr.Index, label: object, *, nearest: bool) -> int | None:
+def search_label(index: xr.Index, label: object, *, nearest: bool) -> int | None:
     """The position of a scalar `label` in a sorted index of numbers or times.
 
     None wherever the answer is not certain (another kind of index or label, duplicates, absent):

@@ -1,7 +1,7 @@
-"""What selections need to know of a Dataset's variables, found out once and kept with it.
+"""A Dataset prepared for selections: how each variable is selected from, and schemas of results.
 
-From it follows the schema of a result: what an answer has in common with all others of its form,
-before any position is looked at.
+The schema of a result follows from the lengths that are selected, not from positions: answers of
+equal lengths share one.
 """
 
 from __future__ import annotations
@@ -34,18 +34,19 @@ from sluice.datasets.lazy import LazyArray, VariableReadPlan, length_of, remaini
 from sluice.encoders.answer_schema import AS_STORED
 
 Keys: TypeAlias = Mapping[Hashable, Key]
-# What stands for the whole dataset among the names of its variables.
+# Stands for the whole dataset beside the names of its variables.
 _WHOLE: Final = object()
-# Lengths of slices are anybody's choice, so forms are without number: so much of them is kept.
-_KEPT_BYTES: Final = 4 * 2**20
-# How often labels are in memory, and what a variable takes besides its attributes.
-_FORMS: Final = 3
+# Of schemas: clients choose the lengths of slices, so there is no end to different ones.
+_SCHEMAS_BYTES: Final = 4 * 2**20
+# Labels are in memory as an index, as an axis to search in, and as text.
+_LABEL_COPIES: Final = 3
+# What a variable takes besides its attributes.
 _VARIABLE_BYTES: Final = 16 * 2**10
 # What a schema takes for itself, and for each of its variables.
 _SCHEMA_BYTES: Final = 2048
 _PART_BYTES: Final = 512
 # What a schema follows from: the names to keep, whether scalars drop, what each key leaves.
-_Form: TypeAlias = tuple[Hashable, ...]
+_SchemaKey: TypeAlias = tuple[Hashable, ...]
 
 
 class SchemaVariable(Protocol):
@@ -72,10 +73,10 @@ class ResultVariable:
 class ResultSchema:
     """The variables of an answer in their order, and what they add up to.
 
-    `cells` counts the values that must be read, `attribute_bytes` is what all attributes take.
-    How long the texts of the `unmeasured` variables are is known once they are read. One schema
-    serves all selections of one form, so whoever finds out more that follows from it keeps that in
-    `notes`.
+    `result_bytes` is the size of its arrays, `cells` the number of values that must be read,
+    `attribute_bytes` what all attributes take. The texts of `unmeasured` variables, outside of the
+    arrays, have lengths that are known once they are read. A schema is shared by many selections:
+    what else follows from it is cached in `notes`.
     """
 
     variables: Mapping[Hashable, SchemaVariable]
@@ -225,8 +226,8 @@ class StoredVariable:
 Prepared: TypeAlias = IndexCoordinate | StoredVariable | None
 
 
-def _few_schemas() -> BoundedCache[_Form, ResultSchema]:
-    return BoundedCache(_KEPT_BYTES)
+def _schema_cache() -> BoundedCache[_SchemaKey, ResultSchema]:
+    return BoundedCache(_SCHEMAS_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +235,7 @@ class Layout:
     """A Dataset and its variables as selections take them; nothing of it changes.
 
     `attribute_bytes` is what the attributes of each variable and of the whole take. Schemas are
-    kept: clients ask for a few forms of answers again and again.
+    cached: clients ask for a few kinds of answers again and again.
     """
 
     dataset: xr.Dataset
@@ -243,7 +244,7 @@ class Layout:
     dims: Mapping[Hashable, tuple[Hashable, ...]]
     coords: tuple[Hashable, ...]
     attribute_bytes: Mapping[Hashable, int]
-    _schemas: BoundedCache[_Form, ResultSchema] = field(default_factory=_few_schemas)
+    _schemas: BoundedCache[_SchemaKey, ResultSchema] = field(default_factory=_schema_cache)
 
     @classmethod
     def of(cls, ds: xr.Dataset) -> Self:
@@ -257,20 +258,17 @@ class Layout:
 
     @property
     def held_bytes(self) -> int:
-        """About what the opened dataset holds: labels, attributes, and so much for each variable.
-
-        Labels are there as an index, as an axis to search in, and once as text.
-        """
+        """About what the opened dataset takes: labels, attributes, and what each variable takes."""
         coordinates = [p for p in self.variables.values() if type(p) is IndexCoordinate]
         labels = sum([c.variable.nbytes + c.text_bytes({}) for c in coordinates])
         stored = sum([c.stored.nbytes for c in coordinates if c.stored is not None])
         attrs = sum(self.attribute_bytes.values())
-        return _FORMS * labels + stored + attrs + _VARIABLE_BYTES * len(self.variables)
+        return _LABEL_COPIES * labels + stored + attrs + _VARIABLE_BYTES * len(self.variables)
 
     def schema(
         self, keys: Keys, keep: Collection[Hashable] | None, drop: bool
     ) -> ResultSchema | None:
-        """The form of the answer to `keys`; None where one of its variables is not prepared.
+        """The schema of the answer to `keys`; None where one of its variables is not prepared.
 
         With `keep`, these variables and the coordinates along the dimensions that they are left
         with, as in ``ds.isel(keys)[keep]``. `drop` leaves out coordinates that become scalars.
@@ -278,13 +276,13 @@ class Layout:
         lengths = [
             dim if type(key) is int else (dim, *self._left(dim, key)) for dim, key in keys.items()
         ]
-        form: _Form = (None if keep is None else tuple(keep), drop, *lengths)
-        schema = self._schemas.get(form)
+        key: _SchemaKey = (None if keep is None else tuple(keep), drop, *lengths)
+        schema = self._schemas.get(key)
         if schema is None:
             schema = self._schema_of(keys, keep, drop)
             if schema is not None:
-                parts = len(schema.variables) + len(form)
-                self._schemas.put(form, schema, _SCHEMA_BYTES + _PART_BYTES * parts)
+                parts = len(schema.variables) + len(key)
+                self._schemas.put(key, schema, _SCHEMA_BYTES + _PART_BYTES * parts)
         return schema
 
     def labels_as_stored(

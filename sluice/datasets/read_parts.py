@@ -6,10 +6,12 @@ Nothing comes along that shares their dimensions, and each variable has position
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import field
 
 import numpy as np
 import xarray as xr
 
+from sluice.aliases import record
 from sluice.datasets._xarray import variable_of
 from sluice.datasets.indexers import ALL, Key
 from sluice.datasets.layout import (
@@ -24,11 +26,26 @@ from sluice.datasets.lazy import VariableReadPlan, remaining
 from sluice.datasets.read_plan import DatasetReadPlan, plan_lazy
 
 
-def plan_parts(layout: Layout, parts: Mapping[Hashable, Keys]) -> DatasetReadPlan:
-    """How these variables are read, in this order, each with keys of its own along some of its
-    dimensions: slices, and positions, which drop theirs.
+@record
+class PartsReadPlan(DatasetReadPlan):
+    """An answer whose variables are cut differently: each has keys of its own."""
 
-    It has keys where all agree on the dimensions that they share. Reads nothing.
+    own_keys: Mapping[Hashable, Keys] = field(default_factory=dict)
+
+    @property
+    def divisible(self) -> bool:
+        return True
+
+    def keys_of(self, name: Hashable) -> Keys | None:
+        return self.own_keys[name]
+
+
+def plan_parts(layout: Layout, parts: Mapping[Hashable, Keys]) -> DatasetReadPlan:
+    """How these variables are read, in this order, each with keys along some of its dimensions:
+    slices, and positions, which drop theirs.
+
+    It has keys where all agree on the dimensions that they share, else those of each variable.
+    Reads nothing.
     """
     variables: dict[Hashable, xr.Variable] = {}
     pending: dict[Hashable, VariableReadPlan] = {}
@@ -51,11 +68,14 @@ def plan_parts(layout: Layout, parts: Mapping[Hashable, Keys]) -> DatasetReadPla
     coords = [name for name in parts if name in layout.coords]
     schema = ResultSchema.of({name: known[name] for name in parts}, coords, pending, attrs)
     ds = layout.dataset
-    return DatasetReadPlan(
-        *(schema, variables, pending, {}, ds.attrs, ds.encoding, texts),
-        keys=_common(layout, parts),
-        stored=True,
-    )
+    no_indexes: dict[Hashable, xr.Index] = {}
+    planned = (schema, variables, pending, no_indexes, ds.attrs, ds.encoding, texts)
+    if any(layout.variables[name] is None for name in parts):
+        return DatasetReadPlan(*planned, stored=True)
+    common = _common(layout, parts)
+    if common is None:
+        return PartsReadPlan(*planned, stored=True, own_keys=parts)
+    return DatasetReadPlan(*planned, keys=common, stored=True)
 
 
 def _labels(coordinate: IndexCoordinate, keys: Keys) -> xr.Variable:
@@ -74,8 +94,6 @@ def _common(layout: Layout, parts: Mapping[Hashable, Keys]) -> Keys | None:
     """What is asked of each dimension, if that is the same for all variables that have it."""
     found: dict[Hashable, Key] = {}
     for name, keys in parts.items():
-        if layout.variables[name] is None:
-            return None
         for dim in layout.dims[name]:
             key = keys.get(dim, ALL)
             if found.setdefault(dim, key) != key:

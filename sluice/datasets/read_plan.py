@@ -28,7 +28,14 @@ from sluice.datasets._xarray import (
     variable_of,
     variables_of,
 )
-from sluice.datasets.indexers import IntArray, for_xarray, go_together, plain_keys, search
+from sluice.datasets.indexers import (
+    IntArray,
+    Points,
+    plain_keys,
+    plannable,
+    search_label,
+    xarray_key,
+)
 from sluice.datasets.layout import Keys, Layout, ResultSchema, SchemaVariable, StoredVariable
 from sluice.datasets.lazy import LazyArray, VariableReadPlan, read_all, working_bytes
 from sluice.errors import LimitError
@@ -57,6 +64,19 @@ class DatasetReadPlan:
     texts: Mapping[Hashable, int]
     keys: Keys | None = None
     stored: bool = False
+
+    @property
+    def divisible(self) -> bool:
+        """Whether any part of each variable can be read alone."""
+        if self.keys is None:
+            return False
+        # Points go along one dimension: what has that twice is cut in both places alike.
+        together = any(isinstance(key, Points) for key in self.keys.values())
+        return not together or all(len(set(v.dims)) == len(v.dims) for v in self.pending.values())
+
+    def keys_of(self, name: Hashable) -> Keys | None:
+        """What is asked of each dimension of a variable, where that can be told in parts."""
+        return self.keys
 
     @property
     def chunks(self) -> int:
@@ -161,12 +181,12 @@ def plan_isel(
     if not layout.sizes.keys() >= indexers.keys():
         indexers = drop_dims_from_indexers(indexers, layout.sizes, missing_dims)
     keys = plain_keys(layout.sizes, indexers)
-    plain = go_together(ds, keys)
+    plain = plannable(ds, keys)
     if plain is not None:
         schema = layout.schema(plain, keep, drop)
         if schema is not None:
             return _plan_plainly(layout, schema, plain)
-    spelled = {dim: for_xarray(ds, dim, keys[dim], wanted) for dim, wanted in indexers.items()}
+    spelled = {dim: xarray_key(ds, dim, keys[dim], wanted) for dim, wanted in indexers.items()}
     return _plan_by_xarray(ds.isel(spelled, drop=drop), keep)
 
 
@@ -178,7 +198,7 @@ def plan_positions(
     if schema is not None:
         return _plan_plainly(layout, schema, positions)
     ds = layout.dataset
-    spelled = {dim: for_xarray(ds, dim, key, key) for dim, key in positions.items()}
+    spelled = {dim: xarray_key(ds, dim, key, key) for dim, key in positions.items()}
     return _plan_by_xarray(ds.isel(spelled), keep)
 
 
@@ -255,7 +275,9 @@ def plan_sel(
     if tolerance is None and method in (None, "nearest"):
         for name, label in indexers.items():
             index = indexes_of(ds).get(name)
-            position = None if index is None else search(index, label, nearest=method is not None)
+            if index is None:
+                continue
+            position = search_label(index, label, nearest=method is not None)
             if position is not None:
                 positions[name] = position
                 del rest[name]

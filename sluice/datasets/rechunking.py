@@ -1,9 +1,10 @@
 """Write a copy of a dataset in other chunks, in bounded memory, going on where one was stopped.
 
 Values are copied as they are stored, after the codecs and before any decoding by conventions, block
-by block: a block is of whole chunks of the copy, and as large as memory allows in the directions
-in which that spares decoding. A record beside the arrays says which blocks are written. The version
-of the dataset is stamped into the copy at last, so none that is not complete ever answers.
+by block: a block is of whole chunks of the copy, and as large as memory allows along dimensions
+where that spares decoding a stored chunk twice. A record beside the arrays says which blocks are
+written. The version of the dataset is stamped into the copy at the end, so that no incomplete copy
+is ever read.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import json
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import zarr
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import StorePath
 
-from sluice.aliases import Document, record
+from sluice.aliases import Document, DocumentDict, record
 from sluice.arrays.array_documents import normal_array
 from sluice.arrays.array_metadata import ArrayMeta
 from sluice.arrays.group_documents import GroupDocuments
@@ -38,29 +39,29 @@ from sluice.datasets.copy_layout import (
     places,
     value_bytes,
 )
-from sluice.datasets.known_store import KnownStore
+from sluice.datasets.encoded_store import EncodedStore
 from sluice.errors import CatalogError, StoreError
 from sluice.store.source import ByteSource
 from sluice.store.zarr_store import SourceStore
 
-# What is written, block by block: it is taken away at the end.
+# The key of the record of what is written; deleted once the copy is complete.
 RECORD: Final = "sluice-rechunk.json"
 _MIB: Final = 2**20
-# So many chunks are encoded at once, each beside its values and what becomes of them.
+# So many chunks are encoded at once; each takes its values, their bytes, and what is compressed.
 _ENCODED_AT_ONCE: Final = 4
-_FORMS: Final = 3
+_ENCODING_COPIES: Final = 3
 
 
 @record
 class Progress:
-    """So much of a copy is written, of all that it has, in bytes of values."""
+    """How much of a copy is `written`, of its `total`, in bytes of decoded values."""
 
     written: int
     total: int
 
 
 @dataclass(slots=True)
-class _Kept:
+class _Record:
     """The record of a copy that is being written."""
 
     of: str
@@ -69,7 +70,7 @@ class _Kept:
     blocks: dict[str, list[int]] = field(default_factory=dict)
     done: dict[str, int] = field(default_factory=dict)
 
-    def is_of(self, other: _Kept) -> bool:
+    def is_of(self, other: _Record) -> bool:
         """Whether both are records of the same copy."""
         return (self.of, self.chunks) == (other.of, other.chunks)
 
@@ -78,7 +79,7 @@ class _Kept:
         return json.dumps(told).encode()
 
     @classmethod
-    def read(cls, data: bytes) -> _Kept:
+    def read(cls, data: bytes) -> _Record:
         """The record in this text; one of nothing where it was not written to its end."""
         try:
             told = json.loads(data)
@@ -111,7 +112,7 @@ class Rechunking:
         self._memory_bytes = memory_bytes
         reader = Reader(cache_bytes=0, in_flight_bytes=in_flight)
         self._reader = StoreReader.of(source, reader, version)
-        known = KnownStore(documents, SourceStore(source))
+        known = EncodedStore(documents, SourceStore(source))
         check_dimensions(known, chunks)
         self.left_out = {name: one.reason for name, one in known.unusable.items()}
         self._arrays = {n: one.meta for n, one in known.encoded.items() if n not in self.left_out}
@@ -121,7 +122,7 @@ class Rechunking:
         }
         self._blocks = {name: self._block_of(name) for name in self._arrays}
         wanted = {name: list(shape) for name, shape in self._chunks.items()}
-        self._kept = _Kept(version, wanted)
+        self._record = _Record(version, wanted)
 
     async def begin(self, *, replace: bool) -> bool:
         """Make the target ready, or see that all of the copy is there already: then False.
@@ -132,13 +133,13 @@ class Rechunking:
         """
         found = await self._get(RECORD)
         if found is not None:
-            before = _Kept.read(found)
-            if before.is_of(self._kept):
-                self._kept = before
+            before = _Record.read(found)
+            if before.is_of(self._record):
+                self._record = before
                 return True
             await self._clear()
         elif (stamp := await self._stamp()) is not None:
-            if stamp == self._kept.of and await self._has_these_chunks():
+            if stamp == self._record.of and await self._has_these_chunks():
                 return False
             if not replace:
                 raise CatalogError(
@@ -148,7 +149,7 @@ class Rechunking:
             await self._clear()
         elif not await self._is_empty():
             raise CatalogError("there is something else already, which is left as it is")
-        await self._set(RECORD, self._kept.text())
+        await self._set(RECORD, self._record.text())
         await self._write_group({}, {})
         return True
 
@@ -171,16 +172,16 @@ class Rechunking:
         if not await is_current():
             raise StoreError("the dataset has another version by now: run it again")
         documents = {name: self._document(name) for name in self._arrays}
-        await self._write_group({**self._documents.attributes, STAMP: self._kept.of}, documents)
+        await self._write_group({**self._documents.attributes, STAMP: self._record.of}, documents)
         await self._target.delete(RECORD)
 
     async def _copy(self, name: str, meta: ArrayMeta) -> AsyncIterator[int]:
         """Write one array; yields the bytes of values of each block once they are there."""
         block = self._blocks[name]
-        if self._kept.blocks.get(name) != list(block):
+        if self._record.blocks.get(name) != list(block):
             await self._write_array(name)
-            self._kept.blocks[name], self._kept.done[name] = list(block), 0
-        path, done = StorePath(self._target, name), self._kept.done[name]
+            self._record.blocks[name], self._record.done[name] = list(block), 0
+        path, done = StorePath(self._target, name), self._record.done[name]
         array = await zarr.AsyncArray.open(path, zarr_format=self._documents.zarr_format)
         for number, place in enumerate(places(meta.shape, block)):
             nbytes = item_bytes(meta) * math.prod([one.stop - one.start for one in place])
@@ -189,8 +190,8 @@ class Rechunking:
                 values = await self._reader.read(meta, plan)
                 await array.setitem(place, values)
                 del values
-                self._kept.done[name] = number + 1
-                await self._set(RECORD, self._kept.text())
+                self._record.done[name] = number + 1
+                await self._set(RECORD, self._record.text())
             yield nbytes
 
     def _block_of(self, name: str) -> Shape:
@@ -199,7 +200,7 @@ class Rechunking:
         itemsize = item_bytes(meta)
         chunk_bytes = math.prod(chunks) * itemsize
         beside = max(self._in_flight, meta.chunk_bytes)
-        beside += _ENCODED_AT_ONCE * _FORMS * min(chunk_bytes, value_bytes(meta))
+        beside += _ENCODED_AT_ONCE * _ENCODING_COPIES * min(chunk_bytes, value_bytes(meta))
         room = self._memory_bytes - beside
         if min(chunk_bytes, value_bytes(meta)) > room:
             needed = beside + chunk_bytes
@@ -286,7 +287,7 @@ class Rechunking:
         found = await self._target.get(key, default_buffer_prototype())
         return None if found is None else found.to_bytes()
 
-    async def _json(self, key: str) -> dict[str, Any]:
+    async def _json(self, key: str) -> DocumentDict:
         try:
             found = json.loads(await self._get(key) or b"{}")
         except ValueError:

@@ -1,11 +1,11 @@
-"""A selection under other labels, and one with a dimension twice: Datasets rewritten in memory.
+"""Datasets in memory under other labels, and with variables that have one dimension twice.
 
 Labels are those that were asked for: -10 where the store says 350.
 
-One dimension can be there twice in one variable, such as a covariance over (band, band). The NetCDF
-data model allows it, and a position or label along it is one along both. xarray keeps such a
-variable, but most of what it does loses one of the two (pydata/xarray#1378). So whatever xarray
-does here is done with the second one under a name of its own, which is taken off again.
+A variable can have one dimension twice, such as a covariance over (band, band). The NetCDF data
+model allows it, and a position or label along it holds for both. xarray keeps such a variable, but
+most of its operations lose one of the two (pydata/xarray#1378). So before xarray operates on one,
+the second dimension is renamed (`separate_repeats`), and afterwards named back (`join_repeats`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sluice.datasets._xarray import (
 from sluice.errors import MetadataError
 from sluice.labels import spell_name
 
-# What described the stored values and would bend the new ones: a uint16 axis writes -90 as 65446.
+# What packs the stored values and would change the new ones: as uint16, -90 is written as 65446.
 _PACKING = (
     "dtype",
     "scale_factor",
@@ -39,7 +39,7 @@ _PACKING = (
     "_Unsigned",
     "filters",
 )
-# Attributes that readers use to blank what lies outside; they spoke of the stored labels.
+# Readers mask values outside of these ranges, which are those of the stored labels.
 _RANGES = ("valid_min", "valid_max", "valid_range", "actual_range")
 Dims = tuple[Hashable, ...]
 D = TypeVar("D", bound=xr.Dataset)
@@ -51,7 +51,7 @@ def relabel(ds: xr.Dataset, labels: Mapping[str, Array]) -> xr.Dataset:
     Attributes stay, but for the range of the stored labels; the stored dtype and packing go. The
     coordinate's bounds move with it. Dimensions that `ds` lacks are passed over.
     """
-    ds = separate(ds)
+    ds = separate_repeats(ds)
     changed: dict[Any, xr.Variable] = {}
     for name, values in labels.items():
         if name in ds.dims:
@@ -60,7 +60,7 @@ def relabel(ds: xr.Dataset, labels: Mapping[str, Array]) -> xr.Dataset:
             changed |= _moved_bounds(ds, coordinate, values)
     coords = {name: v for name, v in changed.items() if name in ds.coords}
     rest = {name: v for name, v in changed.items() if name not in coords}
-    return join(ds.assign_coords(coords).assign(rest) if changed else ds)
+    return join_repeats(ds.assign_coords(coords).assign(rest) if changed else ds)
 
 
 def bounds_of(coordinate: xr.Variable) -> str | None:
@@ -84,7 +84,7 @@ def _moved_bounds(ds: xr.Dataset, coordinate: xr.Variable, values: Array) -> dic
     if coordinate.dims[0] not in bounds.dims or bounds.dtype.kind not in "iuf":
         return {}
     kind = "f8" if values.dtype.kind == "f" else "i8"
-    # Whole turns: the difference of two roundings is none.
+    # In whole turns: so bounds are not moved by what the rounding of labels differs.
     turns = np.rint((values.astype("f8") - coordinate.values.astype("f8")) / 360)
     moved = bounds + xr.Variable(coordinate.dims, (turns * 360).astype(kind))
     moved = moved.transpose(*bounds.dims)
@@ -105,12 +105,12 @@ class Repeat:
     number: int
 
 
-def repeats(dims: Dims) -> bool:
+def has_repeats(dims: Dims) -> bool:
     """Whether any dimension is there twice."""
     return len(set(dims)) < len(dims)
 
 
-def distinct(dims: Dims) -> Dims:
+def distinct_dims(dims: Dims) -> Dims:
     """The dimensions with a `Repeat` for each that is there already."""
     seen: Counter[Hashable] = Counter()
     found: list[Hashable] = []
@@ -120,8 +120,8 @@ def distinct(dims: Dims) -> Dims:
     return tuple(found)
 
 
-def told_apart(name: str, variable: xr.Variable, taken: Container[Hashable]) -> xr.Variable:
-    """An encoded variable with distinct dimensions, as xarray decodes it rightly.
+def with_distinct_dims(name: str, variable: xr.Variable, taken: Container[Hashable]) -> xr.Variable:
+    """An encoded variable with distinct dimensions, as xarray's decoding needs it.
 
     Dimensions that the store does not name are each one of its own, called after the variable; its
     name is none of those `taken`. Raises `MetadataError` for one that it has in two sizes.
@@ -130,7 +130,7 @@ def told_apart(name: str, variable: xr.Variable, taken: Container[Hashable]) -> 
     _check_sizes(dims, variable.shape)
     chunks = variable.encoding.get("chunks", ())
     encoding = {**variable.encoding, "preferred_chunks": dict(zip(dims, chunks, strict=False))}
-    return variable_of(distinct(dims), data_of(variable), variable.attrs, encoding)
+    return variable_of(distinct_dims(dims), data_of(variable), variable.attrs, encoding)
 
 
 def _named(name: str, dims: Dims, taken: Container[Hashable]) -> Dims:
@@ -152,10 +152,12 @@ def _check_sizes(dims: Dims, shape: tuple[int, ...]) -> None:
             )
 
 
-def separate(ds: D) -> D:
-    """`ds` with distinct dimensions in each variable; itself where they are."""
+def separate_repeats(ds: D) -> D:
+    """`ds` with distinct dimensions in each variable; itself where they are distinct."""
     renamed = {
-        n: _under(v, distinct(v.dims)) for n, v in variables_of(ds).items() if repeats(v.dims)
+        n: _with_dims(v, distinct_dims(v.dims))
+        for n, v in variables_of(ds).items()
+        if has_repeats(v.dims)
     }
     if not renamed:
         return ds
@@ -165,12 +167,12 @@ def separate(ds: D) -> D:
     return with_variables(ds, {**variables_of(ds), **renamed}, sizes)
 
 
-def join(ds: D) -> D:
+def join_repeats(ds: D) -> D:
     """`ds` with the dimensions that each `Repeat` stands for."""
     if not any(isinstance(dim, Repeat) for dim in ds.sizes):
         return ds
     variables = {
-        name: _under(variable, tuple([_name(dim) for dim in variable.dims]))
+        name: _with_dims(variable, tuple([_own_dim(dim) for dim in variable.dims]))
         if any(isinstance(dim, Repeat) for dim in variable.dims)
         else variable
         for name, variable in variables_of(ds).items()
@@ -186,23 +188,23 @@ def isel_along_all(
     missing_dims: Literal["raise", "warn", "ignore"],
 ) -> D:
     """``ds.isel(indexers)``, along each place of a dimension that a variable has twice."""
-    apart = separate(ds)
+    apart = separate_repeats(ds)
     if apart is not ds:
         indexers = drop_dims_from_indexers(indexers, ds.sizes, missing_dims)
         again = [dim for dim in apart.sizes if isinstance(dim, Repeat) and dim.dim in indexers]
-        indexers = {**indexers, **{dim: _along(dim, indexers[dim.dim]) for dim in again}}
-    return join(xr.Dataset.isel(apart, indexers, drop, missing_dims))
+        indexers = {**indexers, **{dim: _for_repeat(dim, indexers[dim.dim]) for dim in again}}
+    return join_repeats(xr.Dataset.isel(apart, indexers, drop, missing_dims))
 
 
-def _name(dim: Hashable) -> Hashable:
+def _own_dim(dim: Hashable) -> Hashable:
     return dim.dim if isinstance(dim, Repeat) else dim
 
 
-def _under(variable: xr.Variable, dims: Dims) -> xr.Variable:
+def _with_dims(variable: xr.Variable, dims: Dims) -> xr.Variable:
     return variable_of(dims, data_of(variable), variable.attrs, variable.encoding)
 
 
-def _along(repeat: Repeat, indexer: object) -> object:
+def _for_repeat(repeat: Repeat, indexer: object) -> object:
     """`indexer` for the dimension's other place; positions that are labelled by it, by that."""
     if isinstance(indexer, xr.DataArray):
         indexer = indexer.variable

@@ -16,10 +16,9 @@ from hashlib import blake2b
 from typing import Any, Final, Self
 
 from sluice.aliases import Document, DocumentDict, record
-from sluice.arrays.array_metadata import ArrayMeta, parse_array
+from sluice.arrays.array_metadata import ArrayMeta, object_key, parse_array
 from sluice.arrays.conventions import dimension_names
 from sluice.arrays.group_documents import GroupDocuments, join_path
-from sluice.arrays.plan import object_key
 from sluice.arrays.served_blocks import Block
 from sluice.arrays.served_documents import (
     FILL,
@@ -46,16 +45,17 @@ _MEMBERS: Final[Mapping[tuple[ZarrFormat, bool], tuple[str, ...]]] = {
     (3, False): ("zarr.json",),
     (3, True): ("zarr.json",),
 }
-# How many signs tell one edition from another.
+# The length of the hash that is an edition.
 _EDITION_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class StoredGroups:
-    """What a dataset was opened from: its group, and before it those that it inherits from.
+    """What a dataset was opened from: its group, and before it the groups that it inherits from.
 
-    `levels` are their documents, `readers` what reads the arrays of each. The store is `plain`
-    where each chunk is a value of its own. Chunks of another `epoch` are none of these.
+    `levels` are their documents, `readers` read the arrays of each. The store is `plain` where each
+    chunk is a value under a key of its own. The `epoch` changes when an operator says that chunks
+    were rewritten in place.
     """
 
     source: ByteSource
@@ -67,9 +67,10 @@ class StoredGroups:
 
 @record
 class ServedArray:
-    """One array: its document (with its attributes inside), and the keys and grid of its chunks.
+    """One array: its document (with its attributes inside), its chunks' keys, and their shape.
 
-    Its chunks are `handed` on as the store has them, or made of its values.
+    Chunks are `handed` on as the store has them, or encoded anew from values; `grid` is the length
+    of a chunk along each dimension.
     """
 
     document: DocumentDict
@@ -80,34 +81,34 @@ class ServedArray:
     reader: StoreReader
 
     def place(self, key: str) -> tuple[int, ...] | None:
-        """Where the chunk of this key is, without the array's name; None where it names none."""
+        """The index of the chunk under a key without the array's name; None for another key."""
         return self.keys.place(key, len(self.grid))
 
     def has(self, place: Sequence[int]) -> bool:
-        """Whether there is a chunk at this place."""
+        """Whether the index of a chunk is within the array."""
         along = zip(place, self.grid, self.meta.shape, strict=True)
         return all([number * length < size for number, length, size in along])
 
     def stored_key(self, place: tuple[int, ...]) -> str:
-        """The key of a chunk that is handed on, in the store."""
+        """The key in the store of a chunk that is handed on."""
         return object_key(self.meta, place)
 
     def block(self, place: Sequence[int]) -> Block:
-        """A chunk that is made of values."""
+        """A chunk that is encoded from values."""
         return Block.at(self.reader, self.meta, self.grid, place)
 
     @property
     def most_stored_bytes(self) -> int:
-        """The most bytes that a value of the store has which is handed on."""
+        """The most bytes of a chunk, or shard, that is handed on."""
         shards = self.meta.shards
         return self.meta.stored_bytes if shards is None else shards.most_bytes
 
 
 @dataclass(frozen=True)
 class ServedStore:
-    """The arrays of a dataset, by name, and the group's attributes, in one format.
+    """The arrays of a dataset, by name, and the group's attributes, in one Zarr format.
 
-    Those of which the format has no form are `left_out`: why, by name.
+    `left_out` says by name why the format cannot have an array.
     """
 
     zarr_format: ZarrFormat
@@ -134,15 +135,15 @@ class ServedStore:
 
     @cached_property
     def edition(self) -> str:
-        """What chunks mean: the same as long as only lengths of dimensions are others.
+        """A hash of all that decides what chunks mean; the lengths of dimensions are not in it.
 
-        So who has opened it before data were appended reads the same values by the same keys.
+        So clients that opened the store before data were appended go on reading the same keys.
         """
-        said = [
+        described = [
             (name, array.meta.path, array.handed, {**array.document, "shape": None})
             for name, array in sorted(self.arrays.items())
         ]
-        text = json.dumps([self.epoch, said], sort_keys=True, default=repr)
+        text = json.dumps([self.epoch, described], sort_keys=True, default=repr)
         return blake2b(text.encode(), digest_size=_EDITION_BYTES).hexdigest()
 
     def is_document(self, key: str) -> bool:
@@ -204,7 +205,7 @@ class _Found:
         array = getattr(data_of(dataset.variables[name]), "array", None)
         if isinstance(array, LazyArray) and array.copy is None and array.meta.path == path:
             return cls(document, array.meta, array.reader)
-        # What is in memory, decoded: its array has been forgotten.
+        # It is in memory, decoded, and no longer knows its array.
         plain = dict(document.get("attributes") or {})
         if document.get("zarr_format") == 3:
             plain.pop(FILL, None)
@@ -212,7 +213,7 @@ class _Found:
         return cls(document, meta, stored.readers[level])
 
     def served(self, zarr_format: ZarrFormat, plain: bool) -> ServedArray:
-        """The array in this format. MetadataError where it has no form there."""
+        """The array in this format; MetadataError where the format cannot have it."""
         if plain and self.document.get("zarr_format") == zarr_format:
             own = own_document(self.document, self.meta)
             if own is not None:
@@ -224,7 +225,7 @@ class _Found:
 
 
 def _known(levels: Sequence[GroupDocuments]) -> set[str]:
-    """All names in the dataset's own group, of whatever can be used or not."""
+    """The names of all arrays of the dataset's own group, usable or not."""
     return {*levels[-1].arrays, *levels[-1].broken}
 
 

@@ -1,28 +1,24 @@
-"""What is known of an answer before it is read, and of the file that is made of it.
+"""An answer before it is read: its schema, and the file that will be made of it.
 
-A schema is enough for a format to refuse an answer. A file whose size and places are known before
-its values can be begun anywhere: who reads it from the middle reads nothing of what comes before.
-Here are, too, the names of what packs numbers (CF conventions 2.5.1 and 8.1), and the mark of
-variables that are still packed.
+A schema is enough for a format to refuse an answer. A file whose size and layout are known before
+its values can be written from any byte on, without reading what comes before. Stores and files pack
+numbers by the same attributes (CF conventions 2.5.1 and 8.1): their names, and their fill values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import xarray as xr
 
 from sluice.aliases import Array, Document, DType, record
+from sluice.encoders.file_values import Extent, Places, Records
+from sluice.encoders.netcdf_names import FileNames
 from sluice.errors import NotAcceptable, SelectionError
 from sluice.labels import spell_name
-
-if TYPE_CHECKING:
-    from sluice.encoders.file_values import Extent, Places, Records
-    from sluice.encoders.json_encoder import FragmentCache
-
 
 # In the encoding of a variable whose values are not decoded: the attributes that decode them, fill
 # values in the type of the values.
@@ -62,13 +58,13 @@ def is_exactly(fill: Any, value: object) -> bool:
     return bool(fill == number) or bool(np.isnan(fill) and np.isnan(number))
 
 
-def told_fill(name: str, attrs: Mapping[Any, Any], dtype: DType) -> Any:
-    """The fill value under this `name` as a file tells it of values of `dtype`; None if it cannot.
+def file_fill(name: str, attrs: Mapping[Any, Any], dtype: DType) -> Any:
+    """The fill value under this `name` as a file of values of `dtype` has it; None if it cannot.
 
     It has their type (CF conventions 2.5.1), but for a ``missing_value`` with more digits than a
-    float32 has, such as -99.9: readers that compare it with wider floats find it nowhere. It stays
-    a float64, so that they find as much in the file as in the store, unless it is ``_FillValue``
-    told at greater length.
+    float32 has, such as -99.9: rounded, readers that compare in float64 would find it nowhere. It
+    stays a float64, so that they find as much in the file as in the store, unless it rounds to the
+    ``_FillValue``.
     """
     own = read_fill(attrs[name], dtype)
     if name == "_FillValue" or own is None or is_exactly(own, attrs[name]):
@@ -83,7 +79,7 @@ def told_fill(name: str, attrs: Mapping[Any, Any], dtype: DType) -> Any:
 class FileForm:
     """A dtype that NetCDF-4 has, and the attributes that a reader decodes its values by.
 
-    `meaning` is what is said of the values where the variable says nothing of the kind itself.
+    `meaning` are attributes on what values mean, for a variable that has none of them itself.
     """
 
     dtype: DType
@@ -211,15 +207,15 @@ class VariableSchema(AnswerVariable, Protocol):
 class UnreadAnswer:
     """An answer of whose values only those of the `known` variables are in memory.
 
-    `fragments` are what the files of its dataset have in common; `chunks` are asked for each;
-    `request` is how it is asked for, up to its format.
+    `names` are those of its dataset in files; `chunks` are asked for each variable; `request` is
+    how the answer is asked for, up to its format.
     """
 
     variables: Mapping[Hashable, VariableSchema]
     known: Mapping[Hashable, xr.Variable]
     coord_names: Collection[Hashable]
     attrs: Mapping[Hashable, object]
-    fragments: FragmentCache
+    names: FileNames
     chunks: Chunks
     request: str = ""
 

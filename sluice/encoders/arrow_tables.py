@@ -25,9 +25,9 @@ from sluice.encoders.arrow_columns import (
     form_of,
     schema_metadata,
 )
-from sluice.encoders.encoder import Encoder
+from sluice.encoders.encoder import Encoder, joined
 from sluice.encoders.json_encoder import finest
-from sluice.encoders.table_encoders import check_table, joined, table_pieces_of
+from sluice.encoders.table_encoders import check_table, table_pieces_of
 from sluice.encoders.tables import (
     Column,
     TableLayout,

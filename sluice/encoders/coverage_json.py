@@ -15,24 +15,24 @@ import numpy as np
 from sluice.aliases import Array, DocumentDict
 from sluice.datasets._xarray import data_of
 from sluice.encoders.answer_schema import AnswerSchema
-from sluice.encoders.coverage_layout import Group, Layout, data_names, groups_of
+from sluice.encoders.coverage_layout import CoverageGroup, CoverageLayout, data_names, groups_of
 from sluice.encoders.coverage_parts import around_greenwich, data_type
 from sluice.encoders.encoder import Encoder, joined, once
 from sluice.encoders.json_encoder import FragmentCache, array_pieces, json_weight
-from sluice.encoders.jsonable import array_to_jsonable, json_text
+from sluice.encoders.jsonable import array_to_jsonable, items_to_jsonable, json_text
 from sluice.errors import LimitError
 
 if TYPE_CHECKING:
     import xarray as xr
 
 MEDIA_TYPE: Final = "application/prs.coverage+json"
-# So it is called from EDR 1.2 on.
+# Its name from EDR 1.2 on.
 NEW_MEDIA_TYPE: Final = "application/vnd.cov+json"
-# Of axes, as values lie along them (leaflet-coverage wants time first).
+# Axes in the order in which values are written (leaflet-coverage wants time first).
 _LETTERS: Final = "tzyx"
 # More coverages than that are too much for clients, and for pieces of a few milliseconds.
 MOST_COVERAGES: Final = 10_000
-# What a coverage has around its values and labels, and a variable in each.
+# The text of a coverage around its values and labels, and that of each variable in it.
 _COVERAGE_BYTES: Final = 100
 _RANGE_BYTES: Final = 25
 
@@ -40,7 +40,7 @@ _RANGE_BYTES: Final = 25
 class _Writer:
     """Writes the coverages of a dataset in memory."""
 
-    def __init__(self, layout: Layout, dataset: xr.Dataset) -> None:
+    def __init__(self, layout: CoverageLayout, dataset: xr.Dataset) -> None:
         self._layout = layout
         self._variables = dataset.variables
         self._names = data_names(layout, dataset.variables)
@@ -73,7 +73,9 @@ class _Writer:
         told = b",".join(text for one, text in references.items() if one in letters)
         return b'"referencing":[' + told + b"]"
 
-    def _coverage(self, group: Group, index: Sequence[int], *, alone: bool) -> Iterator[bytes]:
+    def _coverage(
+        self, group: CoverageGroup, index: Sequence[int], *, alone: bool
+    ) -> Iterator[bytes]:
         at = dict(zip(group.apart, index, strict=True))
         yield self._identity(group, at)
         kind = json_text(group.domain_type)
@@ -88,17 +90,18 @@ class _Writer:
             between = b","
         yield b"}"
 
-    def _identity(self, group: Group, at: Mapping[Hashable, int]) -> bytes:
-        """What tells a coverage from others that no axis does: such as the member of an ensemble.
+    def _identity(self, group: CoverageGroup, at: Mapping[Hashable, int]) -> bytes:
+        """An id that tells coverages apart that differ along no axis: as members of an ensemble.
 
-        Other axes than x, y, z and t are allowed, and strange to the readers that there are.
+        (Axes other than x, y, z and t would be allowed, but readers do not know any.)
         """
         found: DocumentDict = {}
         for dim in group.apart:
             if dim != group.place and dim not in group.axes.values():
                 number = at[dim]
                 if dim in self._variables:
-                    found[str(dim)] = _listed(self._variables[dim].values[number : number + 1])[0]
+                    label = self._variables[dim].values[number : number + 1]
+                    found[str(dim)] = items_to_jsonable(label)[0]
                 else:
                     found[str(dim)] = number
         if not found:
@@ -106,7 +109,7 @@ class _Writer:
         name = ",".join(f"{dim}={json_text(label).decode()}" for dim, label in found.items())
         return json_text({"id": name.replace('"', ""), "dimensions": found})[1:-1] + b","
 
-    def _domain_axes(self, group: Group, at: Mapping[Hashable, int]) -> bytes:
+    def _domain_axes(self, group: CoverageGroup, at: Mapping[Hashable, int]) -> bytes:
         found = {
             letter: self._axis(letter, group, at)
             for letter in "xyzt"
@@ -116,7 +119,7 @@ class _Writer:
             found["composite"] = self._composite(group, at)
         return b",".join(json_text(name) + b":" + text for name, text in found.items())
 
-    def _labels(self, letter: str, group: Group, at: Mapping[Hashable, int]) -> Array:
+    def _labels(self, letter: str, group: CoverageGroup, at: Mapping[Hashable, int]) -> Array:
         """The labels of an axis that a coverage has."""
         variable = self._variables[group.axes[letter]]
         values = np.asarray(data_of(variable))
@@ -127,11 +130,11 @@ class _Writer:
             dims = tuple(dim for dim in dims if dim != self._layout.over)
         if dims and dims[0] in at:
             values = values[at[dims[0]]]
-        # On an axis of their own they go on beyond the antimeridian.
+        # (On an axis, longitudes rise beyond 180 where it crosses the antimeridian.)
         moved = letter == "x" and dims != (group.axes["x"],)
         return around_greenwich(values) if moved else values
 
-    def _axis(self, letter: str, group: Group, at: Mapping[Hashable, int]) -> bytes:
+    def _axis(self, letter: str, group: CoverageGroup, at: Mapping[Hashable, int]) -> bytes:
         shared = not any(dim in at for dim in self._variables[group.axes[letter]].dims)
         if shared and letter in self._texts:
             return self._texts[letter]
@@ -142,18 +145,18 @@ class _Writer:
             self._texts[letter] = text
         return text
 
-    def _composite(self, group: Group, at: Mapping[Hashable, int]) -> bytes:
-        """The places of a path, each a tuple; what is the same for all is in each, too."""
+    def _composite(self, group: CoverageGroup, at: Mapping[Hashable, int]) -> bytes:
+        """The places of a path or an area as tuples; also of coordinates that all places share."""
         assert group.place is not None
         shape = (group.sizes[group.place],)
         columns = [
-            _listed(np.broadcast_to(self._labels(letter, group, at), shape))
+            items_to_jsonable(np.broadcast_to(self._labels(letter, group, at), shape))
             for letter in group.tuples
         ]
         values = [list(place) for place in zip(*columns, strict=True)]
         return json_text({"dataType": "tuple", "coordinates": group.tuples, "values": values})
 
-    def _range(self, group: Group, name: Hashable, index: Sequence[int]) -> Iterator[bytes]:
+    def _range(self, group: CoverageGroup, name: Hashable, index: Sequence[int]) -> Iterator[bytes]:
         variable = self._variables[name]
         values, dims = np.asarray(data_of(variable)), variable.dims
         if not dims and not group.along:
@@ -192,7 +195,7 @@ _BLOCK: Final = 2**13
 
 
 def _masked(values: Array, mask: Array) -> Iterator[bytes]:
-    """The values along rows and columns, last of their dimensions, null where the mask is false."""
+    """Values whose last dimensions are rows and columns; null where the mask is false."""
     flat, shown = _plain(values.reshape(-1)), mask.reshape(-1)
     between = b"["
     for start in range(0, flat.size, _BLOCK):
@@ -201,27 +204,20 @@ def _masked(values: Array, mask: Array) -> Iterator[bytes]:
         if part.dtype.kind == "f":
             text = json_text(array_to_jsonable(np.where(seen, part, part.dtype.type(np.nan))))
         else:
-            items = _listed(part)
+            items = items_to_jsonable(part)
             text = json_text([one if see else None for one, see in zip(items, seen, strict=True)])
         yield between + text[1:-1]
         between = b","
     yield b"]" if flat.size else b"[]"
 
 
-def _listed(values: Array) -> list[object]:
-    """One-dimensional values as JSON has them; NumPy's own keep the digits of their precision."""
-    found = array_to_jsonable(values)
-    assert isinstance(found, np.ndarray | list)
-    return list(found)
-
-
-def coverage_encoder(layout: Layout, *, media_type: str = MEDIA_TYPE) -> Encoder:
+def coverage_encoder(layout: CoverageLayout, *, media_type: str = MEDIA_TYPE) -> Encoder:
     """CoverageJSON of answers that have this layout.
 
     Its `check` raises `LimitError` where there would be more than `MOST_COVERAGES`.
     """
 
-    def groups(schema: AnswerSchema) -> list[Group]:
+    def groups(schema: AnswerSchema) -> list[CoverageGroup]:
         return groups_of(layout, schema.variables, data_names(layout, schema.variables))
 
     def pieces(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from sluice.aliases import Array, record
@@ -16,15 +16,15 @@ Together: TypeAlias = Literal["path", "cells"]
 
 
 @record
-class Layout:
-    """What coordinates of an answer stand for, and what is said of its variables.
+class CoverageLayout:
+    """Which coordinates of an answer are axes, and what is said of its variables.
 
-    `axes` are the names of the coordinates by their letters (x, y, z, t); `parameters` the text of
-    each variable's Parameter; `references` those of reference systems by the letters of their axes.
-    Places that are one after the other may be `together`, on a path or as the cells of an area;
-    else each has a coverage of its own. They are the same all along the dimension that their
-    coordinates are `over`, if that is asked for. Cells where the `mask`, of rows and columns, is
-    false are missing.
+    `axes` are the names of the coordinates by their letters (x, y, z, t); `parameters` is the JSON
+    of each variable's Parameter; `references` that of reference systems by the letters of their
+    axes. Places that are one after the other may be `together` in a coverage, as a path or as the
+    cells of an area; else each has a coverage of its own. If the coordinates of places have a
+    dimension `over` which they do not change, their first values are taken. Cells where the
+    `mask`, of rows and columns, is false are missing.
     """
 
     axes: Mapping[str, str]
@@ -35,16 +35,16 @@ class Layout:
     over: str | None = None
 
 
-class Group:
+class CoverageGroup:
     """Variables of the same dimensions, and how they are cut into coverages.
 
-    Values of a coverage lie `along` dimensions, by their letters; there is one for each place in
-    those that are `apart`.
+    A coverage has values `along` some dimensions, by the letters of their axes; each position in
+    the dimensions that are `apart` has a coverage of its own.
     """
 
     def __init__(
         self,
-        layout: Layout,
+        layout: CoverageLayout,
         variables: Mapping[Hashable, AnswerVariable],
         names: Sequence[Hashable],
     ) -> None:
@@ -63,7 +63,7 @@ class Group:
         self.together = layout.together is not None and self.place is not None
         self.along = {letters[dim]: dim for dim in self.sizes if dim in letters}
         self.apart = [dim for dim in self.sizes if dim not in letters and dim != self.place]
-        # What the tuples of places have: no level lies along these, for which no domain is common.
+        # The letters of tuples of places; levels get coverages apart: no common domain has both.
         self.tuples: list[str] = []
         if self.together:
             if "z" in self.along:
@@ -97,13 +97,22 @@ class Group:
 
 
 def groups_of(
-    layout: Layout, variables: Mapping[Hashable, AnswerVariable], names: Sequence[Hashable]
-) -> list[Group]:
+    layout: CoverageLayout, variables: Mapping[Hashable, AnswerVariable], names: Sequence[Hashable]
+) -> list[CoverageGroup]:
+    """The coverages of these variables: a group for each set of dimensions."""
+    return [CoverageGroup(layout, variables, group) for group in sharing_dims(variables, names)]
+
+
+def sharing_dims(
+    variables: Mapping[Hashable, AnswerVariable], names: Iterable[Hashable]
+) -> list[list[Hashable]]:
+    """The `names` of variables in groups that have the same dimensions, in whatever order."""
     found: dict[tuple[Hashable, ...], list[Hashable]] = {}
     for name in names:
         found.setdefault(tuple(sorted(variables[name].dims, key=str)), []).append(name)
-    return [Group(layout, variables, group) for group in found.values()]
+    return list(found.values())
 
 
-def data_names(layout: Layout, variables: Mapping[Hashable, object]) -> list[Hashable]:
+def data_names(layout: CoverageLayout, variables: Mapping[Hashable, object]) -> list[Hashable]:
+    """The variables that have values in coverages: those that are Parameters."""
     return [name for name in variables if name in layout.parameters]

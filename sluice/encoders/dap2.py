@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sluice.aliases import Array, DType
-from sluice.concurrency import heeding
+from sluice.concurrency import until_cancelled
 from sluice.encoders.answer_schema import (
     AnswerSchema,
     FileContent,
@@ -25,7 +25,8 @@ from sluice.encoders.answer_schema import (
     UnreadAnswer,
     VariableSchema,
 )
-from sluice.encoders.dap2_documents import dds, number_text, quoted
+from sluice.encoders.dap2_documents import dds, quoted
+from sluice.encoders.dap_types import number_text
 from sluice.encoders.dap_variables import DapDataset, DapPart, DapVariable
 from sluice.encoders.encoder import Encoder, bytes_of, flat_parts, joined, once, unchecked
 from sluice.encoders.file_values import Extent
@@ -222,7 +223,7 @@ def _filling(part: DapPart) -> int:
 def _texts(part: DapPart, texts: Sequence[bytes]) -> bytes:
     """An array of texts has its length once."""
     written = [pack(">I", part.count)] if part.shape else []
-    for text in heeding(texts):
+    for text in until_cancelled(texts):
         written.append(pack(">I", len(text)) + text + bytes(-len(text) % 4))
     return b"".join(written)
 

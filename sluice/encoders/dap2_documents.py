@@ -15,6 +15,7 @@ import numpy as np
 
 from sluice.aliases import Array, DType
 from sluice.encoders.answer_schema import FILLS
+from sluice.encoders.dap_types import number_text
 from sluice.encoders.dap_variables import DapDataset, DapPart
 
 # What numpy's types are called; objects are texts.
@@ -94,15 +95,6 @@ def _attribute_type(numbers: Array, *, exact: bool) -> DType:
         return np.dtype("i2")
     fits = _INT32.min <= int(numbers.min()) and int(numbers.max()) <= _INT32.max
     return np.dtype("i4" if fits else "f8")
-
-
-def number_text(number: np.generic) -> str:
-    """A number as it stands in attributes, and in values for people."""
-    if number.dtype.kind != "f":
-        return str(number)
-    if np.isfinite(number):
-        return str(number)
-    return "NaN" if np.isnan(number) else ("Inf" if float(number) > 0 else "-Inf")
 
 
 def quoted(text: str) -> str:

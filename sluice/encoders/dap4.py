@@ -21,9 +21,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from sluice.aliases import DType
-from sluice.concurrency import heeding
+from sluice.concurrency import until_cancelled
 from sluice.encoders.answer_schema import AnswerSchema
+from sluice.encoders.dap_types import number_text, type_key
 from sluice.encoders.dap_variables import DapDataset, DapPart
 from sluice.encoders.encoder import Encoder, bytes_of, flat_parts, joined, once, unchecked
 from sluice.encoders.json_encoder import FragmentCache
@@ -73,7 +73,7 @@ def dmr(
     }
     lines = [f'<Dimension name="{dim}" size="{length}"/>\n' for dim, length in dims.items()]
     for part in parts:
-        variable, kind = part.variable, _TYPES[_key(part.variable.dtype)]
+        variable, kind = part.variable, _TYPES[type_key(part.variable.dtype)]
         lines.append(f'<{kind} name="{variable.stored}">\n')
         lines += _dims(part)
         lines += [_attribute(name, value) for name, value in variable.attrs.items()]
@@ -92,24 +92,15 @@ def _dims(part: DapPart) -> Iterator[str]:
         yield f'<Dim name="/{dim}"/>\n' if whole else f'<Dim size="{len(asked)}"/>\n'
 
 
-def _key(dtype: DType) -> str:
-    return "O" if dtype.kind == "O" else dtype.str[1:]
-
-
 def _attribute(name: str, value: object) -> str:
     if isinstance(value, str | list):
         kind, words = "String", [value] if isinstance(value, str) else value
     else:
         numbers = np.atleast_1d(np.asarray(value))
-        kind, words = _TYPES[_key(numbers.dtype.newbyteorder("="))], list(map(_number, numbers))
+        kind = _TYPES[type_key(numbers.dtype.newbyteorder("="))]
+        words = list(map(number_text, numbers))
     values = "".join([f"<Value>{escape(_plain(word))}</Value>" for word in words])
     return f'<Attribute name={quoteattr(_plain(name))} type="{kind}">{values}</Attribute>\n'
-
-
-def _number(number: np.generic) -> str:
-    if number.dtype.kind != "f" or np.isfinite(number):
-        return str(number)
-    return "NaN" if np.isnan(number) else ("Inf" if float(number) > 0 else "-Inf")
 
 
 def _plain(text: str) -> str:
@@ -177,7 +168,7 @@ def _stored(part: DapPart, answer: xr.Dataset) -> Iterator[memoryview]:
     assert values is not None, "what is written in chunks is in memory"
     for some in flat_parts(values):
         if variable.is_text:
-            texts = [pack("<q", len(text)) + text for text in heeding(variable.texts(some))]
+            texts = [pack("<q", len(text)) + text for text in until_cancelled(variable.texts(some))]
             yield memoryview(b"".join(texts))
             continue
         yield bytes_of(variable.numbers(some), variable.dtype.newbyteorder("<"))

@@ -20,9 +20,17 @@ import numpy as np
 import xarray as xr
 
 from sluice.aliases import Array, Document, DType
-from sluice.concurrency import heeding
+from sluice.concurrency import until_cancelled
 from sluice.encoders.answer_schema import VariableSchema
-from sluice.encoders.dap_types import TEXT, UNSIGNED, Form, Version, coming_form, deciding, typed
+from sluice.encoders.dap_types import (
+    TEXT,
+    UNSIGNED,
+    DapForm,
+    Version,
+    dap_form,
+    dap_type,
+    deciding_values,
+)
 from sluice.encoders.jsonable import is_missing
 from sluice.encoders.netcdf_attributes import coordinates_beside, described, storable_attributes
 from sluice.encoders.netcdf_names import Distinct, FileNames, renamed_references
@@ -32,19 +40,19 @@ _OTHER_LETTERS: Final = re.compile(r"[^A-Za-z0-9_]")
 _NO_ATTRIBUTE: Final = re.compile(r"[^A-Za-z0-9_.+-]")
 # So the attributes of the dataset itself are called; netCDF-C ends where a variable is, too.
 _OF_DATASET: Final = "NC_GLOBAL"
-# Under which Hyrax tells the name that a variable has where it comes from.
+# Under which Hyrax tells the name that a variable has where it comes from. A dimension without a
+# variable has no attributes: of one the dataset tells it, behind this and its name here.
 _ORIGINAL: Final = "origname"
 _CODING: Final[Document] = {"_Encoding": "utf-8"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DapVariable:
-    """One variable: its name and dimensions in the dataset and in the protocol, its shape, and the
-    type of its values (objects: texts), with all attributes.
+    """One variable: its type in the protocol (objects stand for text), shape and attributes.
 
-    `form` is how the values come, before they are of this type. Those of a few coordinates are
-    `held`: in no other way can a part of them be had in the type of the whole. Texts that are in
-    memory have at most `longest` bytes.
+    `name` and `own_dims` are the dataset's, `stored` and `dims` the protocol's. `form` is how
+    values become numbers before they have the type `dtype`. Coordinates whose type follows from all
+    of their values are `held` as numbers. The longest text has `longest` bytes, None if unknown.
     """
 
     name: Hashable
@@ -54,7 +62,7 @@ class DapVariable:
     shape: tuple[int, ...]
     dtype: DType
     attrs: Document
-    form: Form
+    form: DapForm
     held: Array | None = None
     longest: int | None = None
 
@@ -64,7 +72,7 @@ class DapVariable:
         return self.dtype == TEXT
 
     def numbers(self, values: Array) -> Array:
-        """Values as they come from the store, or decoded, in the variable's type."""
+        """Values as the store packs them, or decoded, in the variable's type."""
         if values.dtype == self.dtype and self.form.kind in "iuf":
             return values
         return self.form.numbers(values).astype(self.dtype, copy=False)
@@ -72,9 +80,9 @@ class DapVariable:
     def texts(self, values: Array) -> list[bytes]:
         """Values that are texts in UTF-8, in C order; missing ones are empty.
 
-        What is no UTF-8 is told as in JSON, since clients fail on anything else.
+        What is no UTF-8 is marked and in base64, as in JSON: clients fail on anything else.
         """
-        return [_text(item) for item in heeding(values.reshape(-1).tolist())]
+        return [_text(item) for item in until_cancelled(values.reshape(-1).tolist())]
 
 
 def _text(item: object) -> bytes:
@@ -126,6 +134,9 @@ class DapDataset:
             found.append(one)
         own = storable_attributes(renamed_references(attrs, names), taken=("coordinates",))
         own = {**own, **beside.get(None, {})}
+        for dim in dict.fromkeys([dim for v in served.values() for dim in v.dims]):
+            if dim not in served and names.stored[dim] != dim:
+                own.setdefault(f"{_ORIGINAL}_{names.stored[dim]}", str(dim))
         left_out = tuple([str(name) for name in variables if name not in served])
         title = _OTHER_LETTERS.sub("_", title)
         return cls(title, version, tuple(found), _told(version, own), left_out)
@@ -165,12 +176,13 @@ def _variable(
     known: xr.Variable | None,
     beside: Mapping[str, str],
 ) -> DapVariable:
-    form, values = coming_form(name, variable, known)
-    dtype, attrs = typed(version, form, values if values is not None else deciding(known, form))
+    form, values = dap_form(name, variable, known)
+    deciding = deciding_values(known, form) if values is None else values
+    dtype, attrs = dap_type(version, form, deciding)
     # As values are written of this type, whatever order of bytes the store has.
     dtype = dtype.newbyteorder("=")
     told = replace(form.file, dtype=dtype, attrs=attrs)
-    # (No sign is needed any more, and a name that was another one is told.)
+    # (The type has the sign already; a name that was changed is told under `_ORIGINAL`.)
     own = {key: value for key, value in variable.attrs.items() if key != UNSIGNED}
     made = described(names, name, _Undecoded(variable, own), told, beside)
     told_attrs = {**_told(version, made.attrs)}
@@ -239,12 +251,8 @@ class DapPart:
         """How many values it has."""
         return math.prod(self.shape)
 
-    @property
-    def is_whole(self) -> bool:
-        return all(r == range(n) for r, n in zip(self.ranges, self.variable.shape, strict=True))
-
     def values(self, answer: Mapping[Hashable, xr.Variable]) -> Array | None:
-        """Its values as they come in an answer; None for those that are still to be read."""
+        """Its values in an answer, stored or decoded; None if they are still to be read."""
         held, name = self.variable.held, self.variable.name
         if held is not None:
             return held[tuple([slice(r.start, r.stop, r.step) for r in self.ranges])]

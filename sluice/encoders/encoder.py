@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-# Copied in a fraction of a millisecond, compressed in a few.
-_PIECE_BYTES: Final = 2**18
+# Converted in a millisecond or two.
 _PART_VALUES: Final = 2**16
 
 
@@ -54,46 +53,50 @@ class Pieces(Protocol):
 
 @record
 class Encoder:
-    """One format: its name in ``f=``, its media type, its file suffix, and how it is written, at
-    once or in pieces.
+    """One format of answers: how it is asked for, what an answer costs in it, how it is written."""
 
-    `check` raises what `encode` would raise, before anything is read. `value_bytes` is what the
-    limit on results is held against, with `text_bytes`, which texts of variable length add once
-    their bytes by variable are known; `forms` is how often so much is in memory at once, at most.
-    A text `grows` by the cells of each variable, or by rows, which is how its length is estimated.
-    As a `file`, or in `rows`, an answer need not be in memory to be written; as a file that is only
-    `sized` its length is known. A content coding makes
-    it shorter unless it is not `coded`. `options` are the names of those that it takes, and `adapt`
-    makes the format that it is under their values: its `variant`. The bytes of answers follow from
-    its `writer` as well, where there is another one. `others` are what else it is called. What is
-    `spooled` must be whole before its first byte leaves. A `package` need not be installed, and
-    takes a moment to load. What is no format of ``f=`` says what may be asked for `instead` where
-    an answer is too large for it.
-    """
-
+    # The name in ``f=``.
     name: str
     media_type: str
+    # Of files, with the dot.
     suffix: str
     encode: Encode
     pieces: Pieces
+    # Raises what `encode` would raise, before anything is read.
     check: Callable[[AnswerSchema], None]
+    # The bytes that an answer counts for against the limit of results.
     value_bytes: Callable[[AnswerSchema], int]
+    # What texts of variable length add to that, from their bytes by variable.
     text_bytes: Callable[[AnswerSchema, Mapping[Hashable, int]], int]
+    # How often so many bytes are in memory at once, at most.
     forms: int
+    # The media type object of OpenAPI: its schema, and maybe an example.
     described: Document
+    # Whether values are written as the store packs them, where that can be.
     stored: bool = False
+    # What the length of a text is in proportion to, by which it is estimated.
     grows: Literal["cells", "rows"] | None = None
+    # By these an answer is written while it is read, and is never in memory as a whole.
     file: FileFormat | None = None
-    sized: FileFormat | None = None
     rows: RowFormat | None = None
+    # By this the length is known before, though the answer is written as a whole.
+    sized: FileFormat | None = None
+    # Whether a content coding makes it shorter.
     coded: bool = True
+    # The names of options in a request, what makes the format that it is under their values, and
+    # those values.
     options: tuple[str, ...] = ()
     adapt: Callable[[Encoder, Mapping[str, object]], Encoder] | None = None
     variant: tuple[tuple[str, object], ...] = ()
+    # The library, and its version, from which the bytes follow as well: another one, another ETag.
     writer: str = ""
+    # Further names that people try.
     others: tuple[str, ...] = ()
+    # Whether all must be written before the first byte can be sent.
     spooled: bool = False
+    # What must be installed for it; it is imported at first use.
     package: str = ""
+    # For formats outside of ``f=``: what to ask for where an answer is too large.
     instead: str = ""
 
     @property
@@ -140,8 +143,13 @@ def unchecked(schema: AnswerSchema) -> None:
     """The check of a format that has a form for every answer."""
 
 
+def memory_weight(schema: AnswerSchema) -> int:
+    """What an answer counts for, in bytes, in a format that is about as long as its arrays."""
+    return schema.result_bytes + schema.attribute_bytes
+
+
 def once(schema: AnswerSchema, texts: Mapping[Hashable, int]) -> int:
-    """What texts count for in a format that has each of them once."""
+    """The `text_bytes` of a format that writes each text once."""
     return sum(texts.values())
 
 
@@ -177,7 +185,7 @@ def _between(known: deque[tuple[int, bytes]], end: int, start: int) -> Iterator[
 
 
 def joined(pieces: Pieces) -> Encode:
-    """What writes the bytes of these pieces in one piece."""
+    """Writes at once what `pieces` writes."""
 
     def encode(
         dataset: xr.Dataset,
@@ -190,7 +198,7 @@ def joined(pieces: Pieces) -> Encode:
 
 
 def flat_parts(values: Array) -> Iterator[Array]:
-    """The values in C order, so many at once as are converted in a millisecond or two."""
+    """The values in C order and one dimension, at most `_PART_VALUES` at once."""
     flat = values.reshape(-1)
     for start in range(0, flat.size, _PART_VALUES):
         yield flat[start : start + _PART_VALUES]
@@ -217,9 +225,9 @@ def from_memory(
         def chunks(name: Hashable, itemsize: int, must: bool) -> tuple[int, ...] | None:
             return variables[name].shape if must else None
 
-        fragments = fragments or FragmentCache(dataset)
+        names = (fragments or FragmentCache(dataset)).names
         coords = set(dataset.coords)
-        file = make(UnreadAnswer(variables, variables, coords, dataset.attrs, fragments, chunks))
+        file = make(UnreadAnswer(variables, variables, coords, dataset.attrs, names, chunks))
         if file.settled is not None:
             yield from _deflated(file, file.settled)
             return

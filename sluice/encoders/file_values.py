@@ -25,10 +25,11 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Where the values of a variable lie in a file: so many bytes from `start` on, in C order.
+    """Where the values of a variable lie in a file: `length` bytes from `start` on, in C order.
 
-    With `chunks` each of them is in C order, and so are they; what is missing at the edge is there
-    as well, as the `fill` or zero. Values have the byte order of this machine or are big-endian.
+    With `chunks`, of so many values along each dimension, they lie chunk by chunk: chunks in C
+    order, and values in each. Those at the edge are whole, filled up with `fill` or zero. Values
+    have the byte order of this machine, or are big-endian.
     """
 
     start: int
@@ -38,7 +39,7 @@ class Extent:
     big_endian: bool = False
 
     def parts(self, values: Array) -> Iterator[Array]:
-        """A part of the values as it lies in the file: rows, or chunks of a box of whole ones."""
+        """The parts in which values are written: all rows at once, or chunk by chunk."""
         if self.chunks is None:
             yield values
             return
@@ -48,7 +49,7 @@ class Extent:
             yield values[tuple(slice(s, s + c) for s, c in zip(starts, self.chunks, strict=True))]
 
     def in_file(self, part: Array) -> Array:
-        """One of the `parts` in the bytes of the file, filled up where it is no whole chunk."""
+        """One of the `parts` as 1-D bytes of the file; a chunk at the edge is filled up."""
         if self.big_endian:
             part = np.asarray(part, part.dtype.newbyteorder(">"))
         if self.chunks is not None and part.shape != self.chunks:
@@ -59,7 +60,7 @@ class Extent:
         return np.ascontiguousarray(part).reshape(-1).view("u1")
 
     def stored(self, values: Array) -> Iterator[memoryview]:
-        """The bytes of a part of the values: rows, or with chunks a box of whole ones."""
+        """The bytes of rows, or with chunks of a box of whole ones, in the order of the file."""
         for part in self.parts(values):
             yield self.in_file(part).data
 
@@ -82,7 +83,7 @@ class Records(Generic[K]):
         return self.count * self.nbytes
 
     def stored(self, rows: Sequence[Array]) -> memoryview:
-        """The bytes of some records, from the same rows of each variable in their order."""
+        """The bytes of some records, from the same rows of each variable, ordered as `places`."""
         written = np.zeros((len(rows[0]), self.nbytes), "u1")
         for values, place in zip(rows, self.places.values(), strict=True):
             ordered = np.ascontiguousarray(values, values.dtype.newbyteorder(">"))
@@ -109,7 +110,7 @@ class FileLayout:
 
 
 class ValueWriter:
-    """Takes the values of a file in its order, and gives the bytes behind those given before."""
+    """Writes the values of a file in its order; each call yields the bytes that come next."""
 
     def __init__(self, layout: FileLayout) -> None:
         self._extents = deque(layout.extents.items())
@@ -143,53 +144,55 @@ class ValueWriter:
             raise ValueError(f"{self._left} bytes of {self._extents[0][0]} are missing")
 
 
-# Of arrays that grow along a dimension that has no length yet.
+# Chunks of arrays without a value yet, along a dimension that grows: their bytes, and if it is the
+# only dimension, their values.
 _CHUNK_BYTES: Final = 2**20
 _LONE_CHUNK: Final = 512
 # Twice the rank of the B-trees of chunks, where a file does not say (H5Pset_istore_k).
 _NODE_ENTRIES: Final = 64
 # The filters and their numbers (IV.A.2.l).
 _DEFLATE, _SHUFFLE = 1, 2
-# What xarray and the tools of NetCDF take where they are not told; 9 costs many times as much.
+# The usual level of xarray and the tools of NetCDF; level 9 takes many times as long.
 _LEVEL: Final = 4
-# The bytes of a compressed chunk follow from this as well.
+# Compressed bytes depend on the library: see `Encoder.writer`.
 ZLIB: Final = f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
 
 
 @record
 class Places:
-    """Where the pieces of an array lie in the file, in C order, and how many bytes each has."""
+    """Where the chunks of an array lie in the file, in C order, and how many bytes each has."""
 
     starts: NDArray[np.uint64]
     nbytes: NDArray[np.uint64]
 
     @classmethod
     def in_line(cls, start: int, length: int, count: int) -> Places:
-        """Pieces of one length, one behind the other from `start` on, `length` bytes in all."""
+        """`count` chunks of one size in a row from `start` on, of `length` bytes together."""
         each = length // count
-        # What is written row by row is one piece, and can have more bytes than a chunk may.
+        # (As 64 bits: what has no chunks counts as one, which can be larger than 4 GiB.)
         return cls(
             start + np.arange(count, dtype="u8") * np.uint64(each), np.full(count, each, "u8")
         )
 
 
 def pipeline(size: int) -> bytes:
-    """The filters of `deflated` values of so many bytes each (IV.A.2.l)."""
+    """The filter pipeline message for `deflated` values of `size` bytes each (IV.A.2.l)."""
     shuffle = pack("<HHHI", _SHUFFLE, 1, 1, size) if size > 1 else b""
     return pack("<BB", 2, 1 + bool(shuffle)) + shuffle + pack("<HHHI", _DEFLATE, 1, 1, _LEVEL)
 
 
 def deflated(content: Array, size: int) -> bytes:
-    """The bytes of a chunk of values of `size` bytes: all first ones together, and so on; deflated.
+    """A chunk's 1-D bytes shuffled and deflated; its values have `size` bytes each.
 
-    (HDF5 reference, H5Pset_shuffle and H5Pset_deflate.)
+    Shuffled, the first bytes of all values come first, then all second ones, and so on (HDF5
+    reference, H5Pset_shuffle and H5Pset_deflate).
     """
     shuffled = content.reshape(-1, size).T if size > 1 else content
     return zlib.compress(np.ascontiguousarray(shuffled).data, _LEVEL)
 
 
 def growing_chunks(shape: Sequence[int], size: int) -> list[int]:
-    """Chunks of an array without a value: one along what grows, more if nothing else does not."""
+    """The chunk shape of an array that has no value yet; one along most dimensions that grow."""
     if len(shape) == 1:
         return [_LONE_CHUNK]
     room, lengths = _CHUNK_BYTES // size, []
@@ -205,7 +208,7 @@ def chunk_counts(shape: Sequence[int], chunks: Sequence[int]) -> list[int]:
 
 
 def index_bytes(chunks: int, rank: int) -> int:
-    """How long the index of so many chunks, of arrays of `rank` dimensions, is."""
+    """The bytes of the `chunk_index` of so many chunks of an array of `rank` dimensions."""
     nodes = level = -(-chunks // _NODE_ENTRIES)
     while level > 1:
         level = -(-level // _NODE_ENTRIES)
@@ -218,8 +221,8 @@ def chunk_index(
 ) -> tuple[bytes, int]:
     """A B-tree, version 1, of chunks in C order that lie in these `places` (III.A.1).
 
-    Those at the edge are as long as the others. The tree lies at `address`; where its root is comes
-    second.
+    All chunks have `size` bytes per value and are whole, those at the edge, too. Returns the tree,
+    which lies at `address`, and the address of its root.
     """
     entries = _chunk_entries(places, shape, chunks)
     end = entries[-1:].copy()
@@ -228,7 +231,7 @@ def chunk_index(
     while True:
         start = address + len(tree)
         tree += _nodes(start, level, entries, end)
-        # The first key of each node leads to it.
+        # A node's entry in the level above has the first key of the node.
         entries, level = entries[::_NODE_ENTRIES].copy(), level + 1
         entries["child"] = start + np.arange(len(entries), dtype="u8") * _node_bytes(len(shape))
         if len(entries) == 1:
@@ -248,7 +251,7 @@ def _chunk_entries(places: Places, shape: Sequence[int], chunks: Sequence[int]) 
 
 
 def _nodes(address: int, level: int, entries: NDArray[np.void], end: NDArray[np.void]) -> bytes:
-    """The nodes of one level; the key behind the last child of each is the next one's first."""
+    """The nodes of one level; each ends with the next one's first key, the last with `end`."""
     node_bytes = _node_bytes(entries["offsets"].shape[1] - 1)
     starts = range(0, len(entries), _NODE_ENTRIES)
     behind = np.concatenate([entries[_NODE_ENTRIES::_NODE_ENTRIES], end])
@@ -264,5 +267,5 @@ def _nodes(address: int, level: int, entries: NDArray[np.void], end: NDArray[np.
 
 
 def _node_bytes(rank: int) -> int:
-    """Nodes have room for all entries: keys before, between and behind the addresses."""
+    """The bytes of a node, full or not: a head, and keys before, between and behind addresses."""
     return 24 + 8 * _NODE_ENTRIES + (8 + 8 * (rank + 1)) * (_NODE_ENTRIES + 1)

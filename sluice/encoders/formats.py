@@ -15,9 +15,16 @@ from typing import Final, Protocol
 from sluice.aliases import Document
 from sluice.encoders.answer_schema import AnswerSchema, FileFormat
 from sluice.encoders.arrow_tables import ARROW, FEATHER, PARQUET
-from sluice.encoders.encoder import Encoder, from_memory, once, package_version
+from sluice.encoders.encoder import (
+    Encoder,
+    from_memory,
+    memory_weight,
+    once,
+    package_version,
+    unchecked,
+)
 from sluice.encoders.file_values import ZLIB
-from sluice.encoders.json_encoder import check_json, encode_json, json_pieces, json_weight
+from sluice.encoders.json_encoder import encode_json, json_pieces, json_weight
 from sluice.encoders.netcdf3_encoder import NETCDF3
 from sluice.encoders.netcdf_encoder import (
     check_growing,
@@ -26,7 +33,6 @@ from sluice.encoders.netcdf_encoder import (
     encode_netcdf,
     netcdf_content,
     netcdf_pieces,
-    netcdf_weight,
     options_of,
 )
 from sluice.encoders.plain_arrays import NPY
@@ -111,7 +117,7 @@ ENCODERS = MappingProxyType(
                 suffix=".json",
                 encode=encode_json,
                 pieces=json_pieces,
-                check=check_json,
+                check=unchecked,
                 value_bytes=json_weight,
                 text_bytes=once,
                 # Measured with 4 million values of each dtype, those included: floats and integers
@@ -129,7 +135,7 @@ ENCODERS = MappingProxyType(
                 encode=encode_netcdf,
                 pieces=netcdf_pieces,
                 check=check_netcdf,
-                value_bytes=netcdf_weight,
+                value_bytes=memory_weight,
                 text_bytes=once,
                 # In the file as in memory 1.0, packed 1.5, compressed 2.4; while they are read, and
                 # their fill values become NaN, 3.2. Instants, of which there are few, are 5.1.
@@ -153,7 +159,7 @@ ENCODERS = MappingProxyType(
         )
     }
 )
-# What clients also call these formats in an Accept header.
+# Other media types of these formats that clients send in an Accept header.
 _SYNONYMS = MappingProxyType(
     {
         "application/x-netcdf": "application/netcdf",
@@ -185,7 +191,7 @@ def negotiate(
             )
         return encoders[f]
     if accept is None or accept == "*/*":
-        return encoders["json"]
+        return next(iter(encoders.values()))
     ranges = _media_ranges(accept)
     able = [one for one in encoders.values() if not one.package or package_version(one.package)]
     best = max(able, key=lambda encoder: _quality(encoder.essence, ranges))
@@ -222,13 +228,13 @@ def adapted(
 
 
 def _media_ranges(accept: str) -> dict[str, float]:
-    """Media range -> quality, under the names that we know the ranges by."""
+    """Media range -> quality (RFC 9110, 12.5.1), with synonyms replaced."""
     ranges: dict[str, float] = {}
     for media_range, quality in parse_accept(accept).items():
         known = _SYNONYMS.get(media_range, media_range)
         ranges[known] = max(quality, ranges.get(known, 0.0))
     if "text/html" in ranges:
-        # Some browsers name all that they can show when they open a page: no wish for a picture.
+        # Browsers list image types when they open a page, and do not want a picture for that.
         ranges.pop("image/png", None)
     return ranges or {"*/*": 1.0}
 
@@ -243,9 +249,10 @@ def _quality(media_type: str, ranges: dict[str, float]) -> float:
 
 
 def parse_accept(header: str) -> dict[str, float]:
-    """What is preferred, in lower case and without its other parameters, and its weight.
+    """The weight of each name in an ``Accept`` or ``Accept-Encoding`` header (RFC 9110, 12.4.2).
 
-    Named twice, it has the larger weight; a weight that cannot be read counts as a refusal.
+    Names are in lower case, without parameters; the larger of two weights counts, and one that
+    cannot be parsed is 0, a refusal.
     """
     weights: dict[str, float] = {}
     for part in header.split(","):
@@ -317,7 +324,7 @@ def compress_once(coding: str, content: bytes) -> bytes:
 
 
 def compress_pieces(coding: str, pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
-    """A content that comes in pieces, in this coding; there can be nothing behind a piece."""
+    """A content that comes in pieces, in this coding; a piece may yield no bytes."""
     compressor = CODINGS[coding](-1)
     for piece in pieces:
         yield compressor.compress(piece)

@@ -1,6 +1,6 @@
 """Tables as GeoJSON (RFC 7946): a point for each row, whose values are its properties.
 
-And what lies outside of an area is cut out of any format.
+`cut_out` is for all formats: it leaves out the cells of a grid that lie outside of an area.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import xarray as xr
 
 from sluice.aliases import Array
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
-from sluice.encoders.coverage_layout import Layout
+from sluice.encoders.coverage_layout import CoverageLayout, data_names, sharing_dims
 from sluice.encoders.coverage_parts import around_greenwich
 from sluice.encoders.encoder import Encoder, joined, once, unchecked
 from sluice.encoders.json_encoder import FragmentCache, json_weight
-from sluice.encoders.jsonable import array_to_jsonable, json_text
+from sluice.encoders.jsonable import items_to_jsonable, json_text
 
 if TYPE_CHECKING:
     from sluice.encoders.encoder import Pieces
@@ -27,30 +27,29 @@ if TYPE_CHECKING:
 MEDIA_TYPE: Final = "application/geo+json"
 # So many features are written at once: some milliseconds.
 _BLOCK: Final = 512
-# What a feature has around its properties, and a property around its value: a sixth of the text.
+# A sixth of the text of a feature around its properties, and of a property around its value.
 _FEATURE_BYTES: Final = 20
 _PROPERTY_BYTES: Final = 4
 _TIME: Final = "datetime"
 
 
-def _rows(layout: Layout, variables: Mapping[Hashable, AnswerVariable]) -> list[list[Hashable]]:
+def _tables(
+    layout: CoverageLayout, variables: Mapping[Hashable, AnswerVariable]
+) -> list[list[Hashable]]:
     """The variables that share their rows."""
-    found: dict[tuple[Hashable, ...], list[Hashable]] = {}
-    for name in variables:
-        if name in layout.parameters:
-            found.setdefault(tuple(sorted(variables[name].dims, key=str)), []).append(name)
-    return list(found.values())
+    return sharing_dims(variables, data_names(layout, variables))
 
 
 class _Features:
     """The features of variables that share their dimensions."""
 
-    def __init__(self, layout: Layout, dataset: xr.Dataset, names: Sequence[Hashable]) -> None:
+    def __init__(
+        self, layout: CoverageLayout, dataset: xr.Dataset, names: Sequence[Hashable]
+    ) -> None:
         self._layout = layout
         self._dims = dataset.variables[names[0]].dims
         self._shape = dataset.variables[names[0]].shape
         self._coords: list[tuple[str, tuple[Hashable, ...], Array]] = []
-        # Of many labels the few that rows need are written, again and again.
         for letter in ("x", "y"):
             variable = dataset.variables[layout.axes[letter]]
             values = np.asarray(variable.values)
@@ -70,7 +69,7 @@ class _Features:
         ]
 
     def pieces(self) -> Iterator[bytes]:
-        """Their text, a comma behind each."""
+        """Their JSON, in pieces that end with a comma."""
         count = math.prod(self._shape)
         for start in range(0, count, _BLOCK):
             flat = np.arange(start, min(count, start + _BLOCK))
@@ -94,10 +93,10 @@ class _Features:
         for called, dims, values in self._coords:
             index = tuple(places[dim] for dim in dims)
             row = values[index] if dims else np.broadcast_to(values, flat.shape)
-            columns[called] = _listed(row)
+            columns[called] = items_to_jsonable(row)
         lons, lats = columns.pop("x"), columns.pop("y")
         for name, values in self._values:
-            columns[name] = _listed(values.reshape(-1)[flat])
+            columns[name] = items_to_jsonable(values.reshape(-1)[flat])
         names = list(columns)
         rows = zip(*columns.values(), strict=True)
         return [
@@ -110,13 +109,7 @@ class _Features:
         ]
 
 
-def _listed(values: Array) -> list[object]:
-    found = array_to_jsonable(values)
-    assert isinstance(found, np.ndarray | list)
-    return list(found)
-
-
-def geojson_encoder(layout: Layout) -> Encoder:
+def geojson_encoder(layout: CoverageLayout) -> Encoder:
     """GeoJSON of answers that have this layout."""
 
     def pieces(
@@ -124,7 +117,7 @@ def geojson_encoder(layout: Layout) -> Encoder:
     ) -> Iterator[bytes]:
         yield b'{"type":"FeatureCollection","features":['
         last = b""
-        for names in _rows(layout, dataset.variables):
+        for names in _tables(layout, dataset.variables):
             for piece in _Features(layout, dataset, names).pieces():
                 yield last
                 # The last comma has nothing behind it.
@@ -134,7 +127,7 @@ def geojson_encoder(layout: Layout) -> Encoder:
 
     def value_bytes(schema: AnswerSchema) -> int:
         weight = json_weight(schema)
-        for names in _rows(layout, schema.variables):
+        for names in _tables(layout, schema.variables):
             dims = len(schema.variables[names[0]].dims) + 2
             row = _FEATURE_BYTES + dims * (8 + _PROPERTY_BYTES)
             row += sum([_PROPERTY_BYTES + len(str(name)) for name in names])
@@ -159,11 +152,11 @@ def geojson_encoder(layout: Layout) -> Encoder:
     )
 
 
-def cut_out(encoder: Encoder, layout: Layout) -> Encoder:
-    """A format of grids under the mask of this layout, which has one.
+def cut_out(encoder: Encoder, layout: CoverageLayout) -> Encoder:
+    """A format of grids, of which only the cells under the mask of this layout are written.
 
-    Tables lose the rows that lie outside of it; elsewhere these have missing values, and what has
-    none (integers, booleans) becomes floats.
+    Tables lose the other rows; elsewhere those cells are missing, for which integers and booleans
+    become floats.
     """
     assert layout.mask is not None
     cut = _without_rows(layout) if encoder.rows is not None else _with_missing(layout)
@@ -191,7 +184,7 @@ def cut_out(encoder: Encoder, layout: Layout) -> Encoder:
     )
 
 
-def _without_rows(layout: Layout) -> Callable[[xr.Dataset], xr.Dataset]:
+def _without_rows(layout: CoverageLayout) -> Callable[[xr.Dataset], xr.Dataset]:
     y, x = layout.axes["y"], layout.axes["x"]
     assert layout.mask is not None
     rows, columns = np.nonzero(layout.mask)
@@ -204,7 +197,7 @@ def _without_rows(layout: Layout) -> Callable[[xr.Dataset], xr.Dataset]:
     return cut
 
 
-def _with_missing(layout: Layout) -> Callable[[xr.Dataset], xr.Dataset]:
+def _with_missing(layout: CoverageLayout) -> Callable[[xr.Dataset], xr.Dataset]:
     y, x = layout.axes["y"], layout.axes["x"]
     mask = xr.Variable((y, x), layout.mask)
 
@@ -216,6 +209,7 @@ def _with_missing(layout: Layout) -> Callable[[xr.Dataset], xr.Dataset]:
                 continue
             shown = variable.where(mask).transpose(*variable.dims)
             shown.attrs = variable.attrs
+            # (Dates of other calendars become texts: readers have no missing ones among them.)
             shown.encoding = variable.encoding if variable.dtype.kind in "fM" else {}
             found[name] = shown
         return dataset.assign(found)

@@ -14,7 +14,7 @@ from typing import Final
 from numcodecs.jenkins import jenkins_lookup3
 
 from sluice.aliases import DType
-from sluice.concurrency import heeding
+from sluice.concurrency import until_cancelled
 
 NOWHERE: Final = 2**64 - 1
 # How long a dimension that can grow may become.
@@ -226,7 +226,7 @@ def heap(
 def _batches(contents: Sequence[bytes]) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     room = 0
-    for content in heeding(contents):
+    for content in until_cancelled(contents):
         room += 24 + len(content)
         if batch and room > _MOST_COLLECTION_BYTES:
             yield batch

@@ -25,18 +25,18 @@ from sluice.encoders.netcdf_names import FileNames
 if TYPE_CHECKING:
     import xarray as xr
 
-# Longer axes are written anew: their text would be held as long as the dataset is open.
+# The text of longer axes is not cached: it would be held as long as the dataset is open.
 _MOST_LABELS: Final = 100_000
-# Of the labels of all axes of one dataset, and of the templates of its answers: clients ask for
-# few kinds of answers again and again, and whoever asks for more gets them anew.
+# Of the cached labels of all axes of one dataset, and of the templates of its answers: clients ask
+# for few kinds of answers again and again.
 _LABELS_BYTES: Final = 32 * 2**20
 _TEMPLATES_BYTES: Final = 4 * 2**20
-# What a template takes beside its text: it keeps the form that it belongs to.
+# What a template takes beside its text, with the key that it is cached under.
 _TEMPLATE_BYTES: Final = 2048
 _PART_BYTES: Final = 512
 
 
-# What dimensions stand for, X, Y, Z or T, and whether what has larger labels lies above.
+# The axis of dimensions (X, Y, Z or T), and whether larger labels lie above.
 Directions: TypeAlias = Mapping[Hashable, tuple[str, bool]]
 _UNKNOWN: Final[Directions] = MappingProxyType({})
 
@@ -53,17 +53,16 @@ class Template:
 
     @property
     def held_bytes(self) -> int:
-        """What keeping it costs."""
+        """The bytes that it takes in a cache."""
         parts = sum([_PART_BYTES + len(text) for _, text in self.before])
         return _TEMPLATE_BYTES + parts + len(self.end)
 
 
 class FragmentCache:
-    """What the answers of one dataset have in common, found or written once.
+    """What the answers of one dataset have in common, computed once.
 
-    The templates of JSON answers, the labels of whole axes once they were asked, the `names` in
-    NetCDF files, and the `directions` of pictures. `name` is what the dataset is called where it is
-    asked for.
+    JSON templates, the JSON labels of whole axes, the `names` in NetCDF files, and the `directions`
+    of axes in pictures. `name` is the dataset's in requests.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class FragmentCache:
         self._templates: BoundedCache[Hashable, Template] = BoundedCache(_TEMPLATES_BYTES)
         self._labels: BoundedCache[Hashable, bytes] = BoundedCache(_LABELS_BYTES)
         self._axes: dict[Hashable, object] = {}
-        # Now, for a dataset of many names is opened beside the loop.
+        # (Now: a dataset of many names is opened in a thread, and asked for on the loop.)
         self.names = FileNames({}) if dataset is None else FileNames.of(dataset)
         if dataset is not None:
             for name in indexes_of(dataset):
@@ -86,8 +85,8 @@ class FragmentCache:
     def template(self, dataset: xr.Dataset, template_key: Hashable) -> Template:
         """The text around the values of `dataset`.
 
-        `template_key` stands for its names, attributes, sizes and dtypes: answers of one key are
-        alike in all of them. None says that nothing is known of it.
+        Answers with the same `template_key` have the same names, attributes, sizes and dtypes; with
+        None, nothing is cached.
         """
         known = self._templates.get(template_key)
         if known is None:
@@ -122,7 +121,7 @@ def _template(dataset: xr.Dataset) -> Template:
             if (name in coord_names_of(dataset)) is is_coord:
                 before.append((name, opening + _described(name, variable)))
                 opening = b"},"
-        # What closes a variable closes the last one too, without the comma.
+        # (Behind the last variable there is no comma.)
         opening = b"}" if opening == b"}," else opening
     return Template(tuple(before), opening + b"}}")
 
@@ -156,10 +155,6 @@ def encode_json(
         text += (before, values)
     text.append(template.end)
     return b"".join(text)
-
-
-def check_json(schema: AnswerSchema) -> None:
-    """Nothing: JSON has a form for every answer."""
 
 
 def json_weight(schema: AnswerSchema) -> int:
@@ -200,9 +195,9 @@ def array_pieces(values: Array) -> Iterator[bytes]:
 
 
 def finest(values: Array) -> Array:
-    """One of the instants with the most fraction digits; nothing of other kinds.
+    """An array of one instant with the most fraction digits; an empty one for other kinds.
 
-    All instants of an array are written with as many digits: beside this one, a part of them too.
+    All instants of an array are written with as many digits; beside this one, so is a part of it.
     """
     found = values.reshape(-1)[:0]
     if values.dtype.kind != "M":

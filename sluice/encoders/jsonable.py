@@ -1,6 +1,6 @@
-"""Any value as JSON knows values, and the text of documents of them: the one way into JSON.
+"""Any value in types that JSON has, and the text of documents of them: all JSON is written here.
 
-Labels, attributes, values of arrays, and whatever an answer says of them: none of it fails.
+No label, attribute or value of an array is refused.
 """
 
 from __future__ import annotations
@@ -99,6 +99,13 @@ def array_to_jsonable(values: Array, depth: int = 0) -> object:
             return array_to_jsonable(np.stack([values.real, values.imag], axis=-1))
         case _:
             return _nested(values, depth)
+
+
+def items_to_jsonable(values: Array) -> list[object]:
+    """The items of a 1-D array of any dtype; numbers stay NumPy's, and keep their digits."""
+    found = array_to_jsonable(values)
+    assert isinstance(found, np.ndarray | list)
+    return list(found)
 
 
 def is_missing(value: object) -> bool:

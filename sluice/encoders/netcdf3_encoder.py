@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from sluice.aliases import Array, DType
-from sluice.concurrency import heeding
+from sluice.concurrency import until_cancelled
 from sluice.encoders.answer_schema import (
     AnswerSchema,
     FileContent,
@@ -26,28 +26,26 @@ from sluice.encoders.answer_schema import (
     UnreadAnswer,
     VariableSchema,
 )
-from sluice.encoders.encoder import Encoder, from_memory, once
+from sluice.encoders.encoder import Encoder, from_memory, memory_weight, once
 from sluice.encoders.netcdf3_file import Version, classic_layout
 from sluice.encoders.netcdf_encoder import (
     check_growing,
     check_netcdf,
     file_content,
-    netcdf_weight,
     options_of,
 )
-from sluice.encoders.netcdf_packing import form_of, in_form, store_values
+from sluice.encoders.netcdf_packing import file_form, in_form, store_values
 from sluice.errors import NotAcceptable
 
 # So many integers of 64 bits are read before the first byte is sent, to see what they are.
 _FEW: Final = 2**20
 # Of characters, of which each text has as many as the longest.
 _MOST_TEXT_BYTES: Final = 64 * 2**20
-_INT32: Final = np.iinfo("i4")
 _OTHERS: Final = ["netcdf"]
 _PLAIN: Final = FileOptions()
 
 
-def content(
+def netcdf3_content(
     answer: UnreadAnswer, options: FileOptions = _PLAIN, version: Version = 2
 ) -> FileContent:
     """The file of an answer of which all variables are known that are `decided_by_values`.
@@ -56,7 +54,7 @@ def content(
     """
     known: dict[Hashable, FileValues] = {}
     for name, variable in answer.variables.items():
-        form = form_of(str(name), variable.dtype, len(variable.dims), variable.encoding)
+        form = file_form(str(name), variable.dtype, len(variable.dims), variable.encoding)
         if form is None:
             found = answer.known[name]
             known[name] = _held(name, store_values(np.asarray(found.data), found.encoding), version)
@@ -72,7 +70,7 @@ def decided_by_values(name: Hashable, variable: VariableSchema, version: Version
 
     Raises `NotAcceptable` for what the file cannot hold.
     """
-    form = form_of(str(name), variable.dtype, len(variable.dims), variable.encoding)
+    form = file_form(str(name), variable.dtype, len(variable.dims), variable.encoding)
     if form is None:
         return True
     if not _is_wide(form.dtype, version):
@@ -81,7 +79,7 @@ def decided_by_values(name: Hashable, variable: VariableSchema, version: Version
     return True
 
 
-def check(schema: AnswerSchema, version: Version = 2) -> None:
+def check_netcdf3(schema: AnswerSchema, version: Version = 2) -> None:
     """Raises `NotAcceptable` for an answer with variables that the file cannot hold."""
     check_netcdf(schema)
     for name, variable in schema.variables.items():
@@ -89,11 +87,11 @@ def check(schema: AnswerSchema, version: Version = 2) -> None:
             _check_few(name, variable.dtype, variable.shape)
 
 
-def adapt(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
+def adapt_netcdf3(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
     """The format under the values of its options."""
     options = options_of(encoder.name, values)
     version: Version = 5 if values.get("cdf5") else 2
-    encode, pieces = from_memory(partial(content, options=options, version=version))
+    encode, pieces = from_memory(partial(netcdf3_content, options=options, version=version))
     return replace(
         encoder,
         encode=encode,
@@ -104,17 +102,19 @@ def adapt(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
 
 
 def _check_all(schema: AnswerSchema, options: FileOptions, version: Version) -> None:
-    check(schema, version)
+    check_netcdf3(schema, version)
     check_growing(schema, options)
 
 
 def _file(options: FileOptions, version: Version) -> FileFormat:
-    make: Callable[[UnreadAnswer], FileContent] = partial(content, options=options, version=version)
+    make: Callable[[UnreadAnswer], FileContent] = partial(
+        netcdf3_content, options=options, version=version
+    )
     decided = partial(decided_by_values, version=version)
     return FileFormat(make, decided, stored=True, only=True, chunked=False, grows=options.unlimited)
 
 
-_ENCODE, _PIECES = from_memory(content)
+_ENCODE, _PIECES = from_memory(netcdf3_content)
 NETCDF3: Final = Encoder(
     name="netcdf3",
     media_type="application/x-netcdf3",
@@ -122,8 +122,8 @@ NETCDF3: Final = Encoder(
     others=("classic", "cdf"),
     encode=_ENCODE,
     pieces=_PIECES,
-    check=check,
-    value_bytes=netcdf_weight,
+    check=check_netcdf3,
+    value_bytes=memory_weight,
     text_bytes=once,
     forms=3,
     described={
@@ -136,7 +136,7 @@ NETCDF3: Final = Encoder(
     stored=True,
     file=_file(FileOptions(), 2),
     options=("unlimited", "history", "cdf5"),
-    adapt=adapt,
+    adapt=adapt_netcdf3,
 )
 
 
@@ -198,7 +198,7 @@ def _characters(name: Hashable, stored: FileValues) -> FileValues:
 
     That is rounded up to a power of two: parts of a dataset can be joined if it is the same.
     """
-    texts = [text.encode() for text in heeding(stored.values.ravel().tolist())]
+    texts = [text.encode() for text in until_cancelled(stored.values.ravel().tolist())]
     longest = 1 << max(max(map(len, texts), default=1) - 1, 0).bit_length()
     if longest * len(texts) > _MOST_TEXT_BYTES:
         raise NotAcceptable(

@@ -26,7 +26,7 @@ Version: TypeAlias = Literal[2, 5]
 
 _DIMENSIONS, _VARIABLES, _ATTRIBUTES = 0x0A, 0x0B, 0x0C
 _CHAR: Final = 2
-# By numpy's kind and size; those behind float64 are of CDF-5 alone.
+# Numbers of types, by numpy's kind and size; those above float64's are of CDF-5 alone.
 _TYPES: Final = {
     "i1": 1,
     "S1": _CHAR,
@@ -41,9 +41,9 @@ _TYPES: Final = {
     "u8": 11,
 }
 _MOST_LENGTH: Final = {2: 2**31 - 1, 5: 2**63 - 1}
-# Of a variable, or of a row of one that grows, unless it is the last (CDF-2).
+# Of a variable, or of a record of one that grows, unless it is the last of the file.
 _MOST_BYTES: Final = {2: 2**32 - 4, 5: 2**63 - 4}
-# Stands for the bytes of a variable that has more than four bytes can say.
+# In CDF-2, the size of a variable whose bytes are more than 32 bits can count.
 _UNSAID: Final = 2**32 - 1
 _INT32: Final = np.iinfo("i4")
 _OTHERS: Final = ["netcdf"]
@@ -81,7 +81,7 @@ def classic_layout(
         begins[variable.name] = variable, end
         places[variable.name] = end - start
         nbytes = _nbytes(variable.shape[1:], variable.dtype)
-        # What lies alone in records is not filled up (the specification's "Note on padding").
+        # The only variable in records is not padded (the specification's "Note on padding").
         end += nbytes + (-nbytes % 4 if len(rows) > 1 else 0)
     count = sizes[growing] if growing is not None and rows else 0
     records = Records(start, count, end - start, places) if count else None
@@ -95,7 +95,7 @@ def _growing(
     unlimited: Sequence[str],
     version: Version,
 ) -> str | None:
-    """The one dimension that can grow."""
+    """The dimension that can grow, if any; `NotAcceptable` for two, or if it is not the first."""
     growing = dict.fromkeys([*unlimited, *(dim for dim, length in sizes.items() if not length)])
     if len(growing) > 1:
         raise _refusal(
@@ -119,7 +119,7 @@ def _growing(
 def _ordered(
     variables: Sequence[NetcdfVariable], growing: str | None, version: Version
 ) -> tuple[list[NetcdfVariable], list[NetcdfVariable]]:
-    """Those of one length and those that grow; last of all one that is larger than others may be.
+    """Variables of fixed size, and those in records; last of all one that may only be the last.
 
     (The specification's "Note on vsize" and "Large File Support".)
     """
@@ -142,7 +142,7 @@ def _ordered(
 
 
 def _own_bytes(variable: NetcdfVariable, growing: str | None) -> int:
-    """The bytes of a variable, or of a row of one that grows."""
+    """The bytes of a variable, or of a record of one that grows."""
     grows = variable.dims[:1] == (growing,)
     return _nbytes(variable.shape[grows:], variable.dtype)
 
@@ -152,7 +152,7 @@ def _nbytes(shape: Sequence[int], dtype: DType) -> int:
 
 
 class _Header:
-    """Writes headers: numbers of lengths as the version has them."""
+    """Writes headers; lengths have 32 bits in CDF-2, 64 in CDF-5."""
 
     def __init__(self, version: Version, sizes: Mapping[str, int], growing: str | None) -> None:
         self._version = version
@@ -191,7 +191,7 @@ class _Header:
 
     def _attribute(self, name: str, value: object) -> bytes:
         if isinstance(value, list):
-            # A list of texts, for which there is no type.
+            # There is no type for lists of texts.
             value = as_text(value)
         if isinstance(value, str):
             kind, content = _CHAR, value.encode()
@@ -234,7 +234,7 @@ def _signed(variable: NetcdfVariable) -> NetcdfVariable:
         numbers = np.asarray(value)
         if numbers.dtype == dtype:
             attrs[name] = numbers.view(signed)
-    # Where they count as signed that needs no word any more.
+    # ("false" is the default for a signed type.)
     if attrs.pop("_Unsigned", "true") == "true":
         attrs["_Unsigned"] = "true"
     return replace(variable, dtype=signed, attrs=attrs)

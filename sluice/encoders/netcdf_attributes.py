@@ -1,8 +1,8 @@
-"""What a NetCDF file says of its variables: types, attributes, and the coordinates of each.
+"""The attributes of variables in a NetCDF file, and which coordinates each variable names.
 
-What it cannot hold becomes text, never an error. Attributes that are values of a variable are in
-the type that it has in the file: CF conventions 2.5.1 (valid range) and 3.5 (flags); NetCDF User's
-Guide, "Attribute Conventions", for what they mean beside packing.
+Values that a file cannot hold become text, never an error. Attributes that are values of a variable
+have the type of the variable in the file: CF conventions 2.5.1 (valid range) and 3.5 (flags);
+NetCDF User's Guide, "Attribute Conventions", for what they mean for packed values.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from sluice.encoders.answer_schema import (
     LINEAR,
     FileForm,
     VariableSchema,
+    file_fill,
     is_number,
     read_fill,
-    told_fill,
 )
 from sluice.encoders.hdf5 import ATTRIBUTE_BYTES
 from sluice.encoders.jsonable import is_missing, json_text, to_jsonable
@@ -35,8 +35,8 @@ from sluice.encoders.netcdf_names import (
 )
 from sluice.labels import without_surrogates
 
-# The C library refuses a file in which an attribute that begins so is no number, and reads several
-# numbers into the room of one.
+# Of an attribute whose name begins so, the C library wants one number: it refuses a file with text
+# there, and overflows a buffer with several numbers.
 _QUANTIZED: Final = "_Quantize"
 _INT32: Final = range(-(2**31), 2**31)
 _INT64: Final = range(-(2**63), 2**63)
@@ -45,7 +45,7 @@ _INT64: Final = range(-(2**63), 2**63)
 def storable_attributes(
     attrs: Mapping[Hashable, object], taken: Iterable[str] = ()
 ) -> dict[str, object]:
-    """Attributes that any NetCDF reader accepts, renamed where a name in `taken` has a meaning."""
+    """Attributes that any NetCDF reader accepts, renamed where a name is reserved or `taken`."""
     refused = RESERVED.union(taken)
     kept = {name for name in attrs if isinstance(name, str) and storable_name(name) == name}
     distinct = Distinct(refused | kept)
@@ -102,8 +102,8 @@ def _fit_int64(items: Sequence[object]) -> bool:
 
 
 def _whole(values: Array) -> Array:
-    """Whole numbers that came without a type, in 32 bits if they fit: all readers know these."""
-    # As Python's own integers: a range is searched item by item for those of NumPy.
+    """Integers of Python as int32 if they fit, which all readers know; else as int64."""
+    # (As Python's own: NumPy's integers are looked for in a range one by one.)
     ends = (int(values.min()), int(values.max())) if values.dtype.kind == "i" else ()
     fit = bool(ends) and all(end in _INT32 for end in ends)
     return values.astype("i4") if fit else values
@@ -127,7 +127,7 @@ def as_text(value: object) -> str:
     return json_text(to_jsonable(value)).decode()
 
 
-# How many numbers each has (old netCDF4 for Python fails on others): readers blank what is outside.
+# Readers mask values outside of these; how many numbers each has (old netCDF4 fails on others).
 _COUNTS: Final = MappingProxyType({"valid_min": 1, "valid_max": 1, "valid_range": 2})
 RANGES: Final = frozenset(_COUNTS)
 _OF_VALUES: Final = (*sorted(RANGES), "flag_masks", "flag_values")
@@ -163,7 +163,7 @@ def in_type_of(
 def unreadable_ranges(
     form: FileForm, attrs: Mapping[Hashable, object], typed: Mapping[str, Array]
 ) -> set[str]:
-    """Ranges among `attrs` that stop readers, or have them blank what is valid.
+    """Ranges among `attrs` with which readers fail, or mask values that are valid.
 
     Text beside numbers, or other than one or two numbers, are no range. Numbers that are not in
     `typed`, because a type does not hold them, are in another one, but not beside single bytes:
@@ -183,7 +183,7 @@ def unreadable_ranges(
 
 
 def is_recounted(form: FileForm, encoding: Document) -> bool:
-    """Whether these are times that count from elsewhere, or in another unit, than in the store."""
+    """Whether these are times that are counted in other units than in the store."""
     return "units" in form.attrs and form.attrs["units"] != encoding.get("units")
 
 
@@ -204,7 +204,7 @@ def _integers(
     dtype = form.dtype
     kinds = [dtype.kind]
     if name == "flag_masks":
-        # Bits, whatever their number.
+        # Masks are bits: their sign does not matter.
         kinds.append("u")
     match form.attrs.get("_Unsigned", attrs.get("_Unsigned")):
         case "true":
@@ -253,9 +253,9 @@ def coordinates_beside(
     coord_names: Collection[Hashable],
     names: FileNames,
 ) -> dict[Hashable | None, dict[str, str]]:
-    """The attribute that names a variable's coordinates other than those of its dimensions (CF 5).
+    """The attribute ``coordinates`` of each variable, which names its auxiliary coordinates (CF 5).
 
-    Under ``None``, for the file, are those that no variable can name: how xarray finds them.
+    Under ``None`` is that of the file, for coordinates that no variable can name: xarray reads it.
     """
     listed = {name: set(variables[name].dims) for name in variables if name in coord_names}
     for variable in variables.values():
@@ -282,20 +282,20 @@ def described(
     form: FileForm,
     beside: Mapping[str, str],
 ) -> NetcdfVariable:
-    """A variable as the file has it, which has its values in this form."""
+    """A variable of the file, whose values have this form; `beside` are its ``coordinates``."""
     typed = in_type_of(form, variable.attrs, variable.encoding)
     taken = _taken(variable.attrs, form) | unreadable_ranges(form, variable.attrs, typed)
     if is_recounted(form, variable.encoding):
         taken |= RANGES
     for fill in FILLS:
         if fill in variable.attrs and fill not in taken:
-            typed[fill] = told_fill(fill, variable.attrs, form.dtype)
-    # That no time is missing needs no word: a file says NaT by a number, where it has one.
+            typed[fill] = file_fill(fill, variable.attrs, form.dtype)
+    # (NaT as a fill value says nothing: times in a file are numbers, and have one of these.)
     own = renamed_references(variable.attrs, names)
     told = {n: v for n, v in own.items() if not (n in FILLS and _is_nat(v))}
     attrs = storable_attributes(told | typed, taken)
     if "bounds" in attrs and not isinstance(attrs["bounds"], str):
-        # xarray looks for a variable of this name, which a list cannot be.
+        # xarray takes its value for the name of a variable, and fails with a list.
         attrs["bounds"] = as_text(attrs["bounds"])
     meaning = {} if form.meaning.keys() & attrs.keys() else form.meaning
     attrs = {**attrs, **form.attrs, **meaning, **beside}
@@ -311,7 +311,7 @@ def _is_nat(value: object) -> bool:
 
 
 def _characters(names: FileNames, name: Hashable) -> str:
-    """A dimension of its own for the bytes of a variable."""
+    """The name of a dimension for the bytes of a variable's texts."""
     dim = f"{names.stored[name]}_characters"
     while dim in names.stored.values():
         dim += "_"
@@ -319,9 +319,9 @@ def _characters(names: FileNames, name: Hashable) -> str:
 
 
 def _taken(attrs: Mapping[Hashable, object], form: FileForm) -> set[str]:
-    """Names that mean something to a reader, and that a variable's own attribute cannot have."""
+    """Names by which readers decode: a variable's own attribute of such a name is renamed."""
     taken = {"coordinates", "_Encoding", *form.attrs}
-    # A store that was opened undecoded keeps the packing of its numbers among its attributes.
+    # In a dataset that was opened undecoded, packing is among a variable's own attributes.
     raw = not form.attrs and form.dtype.kind in "iuf"
     for name in _PACKING.intersection(attrs):
         if not (raw and _unpacks(name, attrs[name], form.dtype)):

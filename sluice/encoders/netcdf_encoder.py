@@ -33,30 +33,31 @@ from sluice.encoders.netcdf_attributes import (
 )
 from sluice.encoders.netcdf_file import NetcdfVariable, file_layout
 from sluice.encoders.netcdf_names import FileNames, renamed_references
-from sluice.encoders.netcdf_packing import check_storable, form_of, in_form, store_values
+from sluice.encoders.netcdf_packing import check_storable, file_form, in_form, store_values
 from sluice.errors import QueryError, excerpt
 
 if TYPE_CHECKING:
     import xarray as xr
 
-# The data model has dimensions twice; readers of it, xarray among them, lose one of the two.
+# In errors: NetCDF has dimensions twice, but its readers, xarray among them, lose one of the two.
 _NAME: Final = "NetCDF as it is written here"
 # Copied in a fraction of a millisecond, compressed in a few.
 _PIECE_BYTES: Final = 2**18
 _NO_CHUNKS: Final[Mapping[Hashable, tuple[int, ...]]] = MappingProxyType({})
 _PLAIN: Final = FileOptions()
 
-# Of variables, global attributes, the names in the order of their values, and what can grow.
+# Lays out a file of these variables, global attributes, names in the order of their values, and
+# dimensions that can grow.
 LayOut: TypeAlias = Callable[
     [Sequence[NetcdfVariable], Document, Sequence[str], Sequence[str]], FileLayout
 ]
 
 
 class NetcdfFile:
-    """The NetCDF file of a dataset, of whose values nothing is known yet but those that decide.
+    """A NetCDF file that is laid out before its values are known, but for those that decide on it.
 
-    `layout` has its first bytes, its size, and where values will lie: those of the variables in
-    their order, under the names that `names` have for them.
+    `layout` has its first bytes, its size, and the places of values, in the order of the variables
+    and under the names that they have in the file; `forms` how values are stored, by variable.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class NetcdfFile:
         unlimited: Collection[Hashable] = (),
         lay_out: LayOut = file_layout,
     ) -> None:
-        """`known` has the values of the variables of which `form_of` says that these decide.
+        """`known` has the values of the variables of which `file_form` says that these decide.
 
         Variables that have `chunks` lie in these, others in one piece; what lies along a dimension
         that is `unlimited` has some, or this is a `ValueError`. Raises `NotAcceptable` for complex
@@ -90,7 +91,7 @@ class NetcdfFile:
             if form.dtype.kind == "O":
                 told = replace(told, texts=known[name].values.ravel().tolist())
             if name in chunks:
-                # All the bytes of one value are in one chunk.
+                # Text of one length has a last dimension for its bytes, which is not cut.
                 told = replace(told, chunks=(*chunks[name], *told.shape[len(variable.dims) :]))
             told_of.append(told)
         own = storable_attributes(
@@ -105,7 +106,7 @@ class NetcdfFile:
     def _form(self, name: Hashable, variable: VariableSchema) -> FileForm:
         if name in self._known:
             return self._known[name].form
-        form = form_of(str(name), variable.dtype, len(variable.dims), variable.encoding)
+        form = file_form(str(name), variable.dtype, len(variable.dims), variable.encoding)
         if form is None:
             raise ValueError(f"how {name} is stored depends on its values")
         return form
@@ -120,11 +121,11 @@ class NetcdfFile:
             yield from self._writer.put(self._names[name], self.in_file(name, values))
 
     def in_file(self, name: Hashable, values: Array) -> Array:
-        """Any values of a variable that is no text, in the form that the file has them in."""
+        """Any values of a variable, text of any length aside, in the form that the file has."""
         form = self.forms[name]
         values = in_form(values, form)
         if form.dtype.kind == "S":
-            # A lone text that went through Python has lost its padding.
+            # A single text that went through Python has lost its padding.
             padded = np.asarray(values, form.dtype).tobytes()
             return np.ndarray((*values.shape, form.dtype.itemsize), "S1", padded)
         return values
@@ -146,11 +147,11 @@ def netcdf_pieces(
 ) -> Iterator[memoryview]:
     """The bytes of a NetCDF-4 file; the dataset itself is not changed.
 
-    Names that NetCDF-4 does not have become those that they are in all files of the dataset that
-    `fragments` belongs to, without one in those of `dataset`, and so do attributes that name them.
+    Names that NetCDF-4 does not allow are replaced, also where attributes refer to them: as in all
+    files of the dataset that `fragments` belongs to, or of `dataset` itself.
 
-    Nothing comes after each variable that is packed by its values, and then the file in its pieces.
-    What NetCDF-4 cannot hold is written as text or decoded (float16 as float32). Raises
+    An empty piece follows each variable that is packed by its values; then comes the file. What
+    NetCDF-4 cannot hold is written as text, or in a type that holds it (float16 as float32). Raises
     `NotAcceptable` for complex variables, and for those that have a dimension twice.
     """
     variables, coord_names = dataset.variables, set(dataset.coords)
@@ -160,7 +161,7 @@ def netcdf_pieces(
         if decided_by_values(name, variable):
             known[name] = store_values(np.asarray(variable.data), variable.encoding)
             yield memoryview(b"")
-    names = (fragments or FragmentCache(dataset)).names.covering(variables, coord_names)
+    names = _names_for((fragments or FragmentCache(dataset)).names, variables, coord_names)
     file = NetcdfFile(variables, coord_names, dataset.attrs, names, known)
     yield from _in_pieces(memoryview(file.layout.metadata))
     for name, variable in variables.items():
@@ -175,7 +176,7 @@ def decided_by_values(name: Hashable, variable: VariableSchema) -> bool:
 
     Raises `NotAcceptable` for what the file cannot hold.
     """
-    return form_of(str(name), variable.dtype, len(variable.dims), variable.encoding) is None
+    return file_form(str(name), variable.dtype, len(variable.dims), variable.encoding) is None
 
 
 def netcdf_content(answer: UnreadAnswer, options: FileOptions = _PLAIN) -> FileContent:
@@ -185,7 +186,7 @@ def netcdf_content(answer: UnreadAnswer, options: FileOptions = _PLAIN) -> FileC
     """
     known, chunks = dict[Hashable, FileValues](), dict[Hashable, tuple[int, ...]]()
     for name, variable in answer.variables.items():
-        form = form_of(str(name), variable.dtype, len(variable.dims), variable.encoding)
+        form = file_form(str(name), variable.dtype, len(variable.dims), variable.encoding)
         if form is None:
             values = np.asarray(answer.known[name].data)
             known[name] = store_values(values, answer.known[name].encoding)
@@ -209,9 +210,9 @@ def file_content(
     chunks: Mapping[Hashable, tuple[int, ...]] = _NO_CHUNKS,
     lay_out: LayOut = file_layout,
 ) -> FileContent:
-    """The file of an answer, laid out in this way; for `known` and `chunks` see `NetcdfFile`."""
+    """The file of an answer, laid out by `lay_out`; for `known` and `chunks` see `NetcdfFile`."""
     variables = answer.variables
-    names = answer.fragments.names.covering(variables, answer.coord_names)
+    names = _names_for(answer.names, variables, answer.coord_names)
     attrs = answer.attrs
     if options.history:
         asked = answer.request + options.asked
@@ -245,8 +246,18 @@ def file_content(
     )
 
 
+def _names_for(
+    names: FileNames,
+    variables: Mapping[Hashable, VariableSchema],
+    coord_names: Collection[Hashable],
+) -> FileNames:
+    """The names of a dataset's files, with those of an answer that it does not have."""
+    dims = [dim for variable in variables.values() for dim in variable.dims]
+    return names.covering([*variables, *dims], coord_names)
+
+
 def _history(given: object, request: str) -> str:
-    """What was told of how the data came about, and how they came from here."""
+    """The attribute ``history``: that of the data, and a line about the request (CF 2.6.2)."""
     own = f"sluice {__version__}: {request}"
     if given is None or given == "":
         return own
@@ -266,7 +277,7 @@ def check_netcdf(schema: AnswerSchema) -> None:
 
 
 def options_of(format_name: str, values: Mapping[str, object]) -> FileOptions:
-    """The options of a file in this format, from what is asked under their names."""
+    """The options of a file in this format, from their values by name."""
     unlimited = values.get("unlimited", ())
     assert isinstance(unlimited, tuple)
     asked = [f"{name}={_spelled(value)}" for name, value in values.items()]
@@ -286,7 +297,7 @@ def _spelled(value: object) -> str:
 
 
 def check_growing(schema: AnswerSchema, options: FileOptions) -> None:
-    """Raises `QueryError` for what can grow and is no dimension of the answer."""
+    """Raises `QueryError` for an unlimited dimension that the answer does not have."""
     for dim in options.unlimited:
         if dim not in schema.sizes:
             known = [str(name) for name in schema.sizes]
@@ -296,8 +307,3 @@ def check_growing(schema: AnswerSchema, options: FileOptions) -> None:
                 parameter="unlimited",
                 known=known,
             )
-
-
-def netcdf_weight(schema: AnswerSchema) -> int:
-    """What an answer counts for as NetCDF, in bytes: its size in memory, with its attributes."""
-    return schema.result_bytes + schema.attribute_bytes

@@ -22,7 +22,7 @@ import numpy as np
 
 from sluice import __version__
 from sluice.aliases import Array, Document, DType
-from sluice.concurrency import heeding
+from sluice.concurrency import until_cancelled
 from sluice.encoders.file_values import (
     Extent,
     FileLayout,
@@ -64,7 +64,7 @@ _PROPERTIES: Final = f"version=2,sluice={__version__}"
 
 @dataclass(frozen=True, slots=True)
 class NetcdfVariable:
-    """Integers, floats, single bytes or (as objects) text along named dimensions, but for values.
+    """Integers, floats, single bytes or (as objects) text along named dimensions, without values.
 
     Attributes are text of any length, or at most `ATTRIBUTE_BYTES` of numbers or lists of text;
     `_FillValue` is one of the variable's values. Text has no length that follows from its type:
@@ -104,15 +104,15 @@ def file_layout(
 
 
 class _Metadata:
-    """Places everything but values, and knows the addresses of what it has placed."""
+    """Writes all but values, piece by piece, and knows the address of each piece."""
 
     def __init__(
         self, variables: Sequence[NetcdfVariable], unlimited: Collection[str], deflated: bool
     ) -> None:
-        # The next piece will lie at the end, a multiple of eight.
+        # The address of the next piece: a multiple of eight.
         self._end = SUPERBLOCK_BYTES
         self._pieces: list[bytes | bytearray] = []
-        # The length of values that are still without a place, and who wants to know it.
+        # Variables whose values have no place yet: their bytes, and what is to be told the place.
         self._waiting: dict[str, tuple[NetcdfVariable, int, Callable[[Places], None]]] = {}
         self._root = NOWHERE
         self._deflated = deflated
@@ -121,16 +121,16 @@ class _Metadata:
         self._ids = {dim: number for number, dim in enumerate(self._sizes)}
         self._arrays = {self._link(v): v for v in variables if not v.is_scale}
         self._scales = {v.name: v for v in variables if v.is_scale}
-        # What each scale says of the arrays that list it.
+        # The references of each scale to the arrays that list it.
         self._referrers: dict[str, list[bytes]] = {dim: [] for dim in self._sizes}
-        # Where the objects of the root group are, in the order in which a reader finds them.
+        # The addresses of the root group's objects, in the order of its links.
         self._places = dict.fromkeys([*map(self._link, variables), *self._sizes], NOWHERE)
 
     def layout(self, attrs: Document, order: list[str]) -> FileLayout:
-        """Places what is referred to before what refers to it, and the root group at last."""
+        """Writes what is referred to before what refers to it, and the root group last."""
         used = [dim for variable in self._arrays.values() for dim in variable.dims]
-        # Arrays say where their lists of scales are, these where scales are, and these where
-        # arrays are: the lists have a place at once, but are written when the rest is placed.
+        # Arrays refer to their lists of scales, these to scales, and scales to arrays: so room is
+        # kept for the lists, which are written once scales have addresses.
         start = self._end
         lists, handles = heap(start, [bytes(8)] * len(used), 8)
         self._place(lists)
@@ -151,21 +151,21 @@ class _Metadata:
         return b"".join([superblock(size, self._root), *self._pieces])
 
     def _settled(self, places: Mapping[str, Places], size: int) -> bytes:
-        """The metadata of a file of `size` bytes that has its values in these places."""
+        """The metadata of a file of `size` bytes, given the places of compressed chunks."""
         for name, found in places.items():
             _, _, settle = self._waiting[name]
             settle(found)
         return self._written(size)
 
     def _place(self, piece: bytes | bytearray) -> int:
-        """Adds a piece, which may change until the end; its address."""
+        """Adds a piece and returns its address; the piece may be changed until all is written."""
         address, length = self._end, len(piece)
         self._pieces += (piece, bytes(-length % 8))
         self._end += length + -length % 8
         return address
 
     def _place_values(self, order: list[str]) -> tuple[dict[str, Extent], int]:
-        """The places of all values in this order, and where the last of them end."""
+        """The places of all values, in this order, and the size of the file."""
         end, extents = self._end, dict[str, Extent]()
         for name in dict.fromkeys([n for n in order if n in self._waiting] + [*self._waiting]):
             variable, length, settle = self._waiting[name]
@@ -177,7 +177,7 @@ class _Metadata:
         return extents, end
 
     def _link(self, variable: NetcdfVariable) -> str:
-        """The variable's name, unless that leads to the scale of a dimension which it is not."""
+        """The variable's name in the group; another one where a dimension's scale has that."""
         taken = variable.name in self._sizes and not variable.is_scale
         return f"{NOT_A_DIMENSION}{variable.name}" if taken else variable.name
 
@@ -201,7 +201,7 @@ class _Metadata:
             self._coordinates((dim,) if variable is None else variable.dims),
         ]
         if 0 < 16 * len(referrers) <= ATTRIBUTE_BYTES:
-            # A longer list is left out: only who renames or removes a dimension looks at it.
+            # A longer list is left out: it is needed only to rename or remove a dimension.
             space = dataspace((len(referrers),))
             hidden.append(attribute("REFERENCE_LIST", REFERRERS, space, b"".join(referrers)))
         if variable is not None:
@@ -210,7 +210,7 @@ class _Metadata:
         return self._place(self._header(placeholder, hidden).content)
 
     def _place_header(self, variable: NetcdfVariable, hidden: list[bytes]) -> int:
-        """The header of a variable, in which the place of its values may still be open."""
+        """The header of a variable; if it has values, their place is filled in later."""
         length = math.prod(variable.shape) * variable.dtype.itemsize
         if length and variable.chunks is None and self._unlimited.intersection(variable.dims):
             raise ValueError(f"{variable.name} can grow, and needs chunks")
@@ -228,7 +228,7 @@ class _Metadata:
         return self._place(header.content)
 
     def _place_text_header(self, variable: NetcdfVariable, hidden: list[bytes]) -> int:
-        """The header of text, whose values are before it; where it has chunks, they are one."""
+        """The header of text, which is written before it, as one chunk where it has chunks."""
         place = self._place(self._place_texts(variable.texts)) if variable.texts else NOWHERE
         header = self._header(variable, hidden)
         if variable.chunks is not None and variable.texts:
@@ -254,14 +254,14 @@ class _Metadata:
             return array_header(kind, shape, length, filled, attributes)
         chunks = variable.chunks or growing_chunks(shape, size)
         if variable.texts:
-            # All text is one chunk, whatever the chunks of its variable are elsewhere.
+            # All text is one chunk.
             chunks = shape
         deflated = self._deflated and variable.dtype.kind != "O"
         filters = pipeline(size) if deflated else b""
         return chunked_header(kind, shape, most, chunks, filled, attributes, filters)
 
     def _coordinates(self, dims: Sequence[str]) -> bytes:
-        """The numbers of a variable's dimensions: what the C library looks for first."""
+        """The numbers of a variable's dimensions, by which the C library finds them."""
         return _numbers("_Netcdf4Coordinates", np.array([self._ids[dim] for dim in dims], "i4"))
 
     def _attribute(self, name: str, value: object) -> bytes:
@@ -276,21 +276,21 @@ class _Metadata:
                 return _numbers(name, np.atleast_1d(np.asarray(value)))
 
     def _place_texts(self, texts: Sequence[str]) -> bytes:
-        """Text of any length; what stands for it in an array."""
-        content, handles = heap(self._end, [text.encode() for text in heeding(texts)])
+        """Writes texts of any length to a heap; the bytes that refer to them in an array."""
+        content, handles = heap(self._end, [text.encode() for text in until_cancelled(texts)])
         self._place(content)
         return b"".join(handles)
 
 
 def _point_to(header: ArrayHeader, places: Places) -> None:
-    """Tells the header where its values, which are one piece, lie."""
+    """Fills in the address of values in one piece."""
     header.point_to(int(places.starts[0]))
 
 
 def _index_chunks(
     variable: NetcdfVariable, header: ArrayHeader, index: bytearray, address: int, places: Places
 ) -> None:
-    """Writes the index of the chunks in these `places`, and tells the header of it."""
+    """Writes the index of chunks in these `places`, and fills its address in the header."""
     assert variable.chunks is not None
     size = variable.dtype.itemsize
     index[:], root = chunk_index(address, places, variable.shape, variable.chunks, size)
@@ -298,10 +298,9 @@ def _index_chunks(
 
 
 def _text(name: str, value: str, ending: int = PADDED) -> bytes:
-    """Characters, as the C library writes text; none at all have no place rather than no size.
+    """Text as the C library writes it, as characters; empty text has a null dataspace.
 
-    They are said to be ASCII, which the HDF5 library says of the names of scales in any case: old
-    readers (h5py 2) know no other text of one length.
+    Its type is ASCII, as that of scales' names always is: h5py 2 reads no other text of one length.
     """
     data = value.encode()
     space = dataspace(()) if data else NO_SPACE

@@ -1,4 +1,4 @@
-"""Names of variables, dimensions and attributes as NetCDF-4 has them; attributes that name them.
+"""Names that NetCDF-4 allows for variables, dimensions and attributes; references to them.
 
 NetCDF User's Guide, "NetCDF Names": a letter, digit, underscore or what is no ASCII, then anything
 but control characters and slashes, no blank at the end; at most 256 bytes of UTF-8 in the form NFC.
@@ -17,7 +17,6 @@ from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from sluice.encoders.answer_schema import AnswerVariable
 from sluice.encoders.hdf5 import ATTRIBUTE_BYTES
 from sluice.labels import without_surrogates
 
@@ -47,9 +46,9 @@ RESERVED: Final = frozenset(
         "_nczarr_superblock",
     )
 )
-# What readers take out of the name of a variable that is not the dimension of this name.
+# Prefix of a variable that has a dimension's name and is not its coordinate; readers remove it.
 NOT_A_DIMENSION: Final = "_nc4_non_coord_"
-# NetCDF allows 256 bytes; what is left is for what keeps names distinct.
+# NetCDF allows 256 bytes; the rest is for suffixes that keep names distinct.
 _NAME_BYTES = 240
 
 
@@ -73,16 +72,16 @@ class FileNames:
 
     @classmethod
     def of(cls, dataset: xr.Dataset) -> FileNames:
-        """Those of all that `dataset` has."""
-        # Any coordinate may stand in an attribute "coordinates" of a part that has no such axis.
+        """The names of everything in `dataset`."""
+        # Of a part of the dataset, any coordinate may be listed in an attribute ``coordinates``.
         return cls(storable_names([*dataset.variables, *dataset.dims], dataset.coords))
 
-    def covering(
-        self, variables: Mapping[Hashable, AnswerVariable], coord_names: Container[Hashable]
-    ) -> FileNames:
-        """These and those of dimensions that only an answer has (places that are read together)."""
-        dims = dict.fromkeys(dim for variable in variables.values() for dim in variable.dims)
-        new = [name for name in (*variables, *dims) if name not in self.stored]
+    def covering(self, names: Iterable[Hashable], coord_names: Container[Hashable]) -> FileNames:
+        """These and those `names` of an answer that the dataset does not have.
+
+        Such are dimensions of points that are read together.
+        """
+        new = [name for name in names if name not in self.stored]
         if not new:
             return self
         stored = self.stored
@@ -90,11 +89,11 @@ class FileNames:
 
 
 class Distinct:
-    """Gives names of which no two are alike, nor like one that is `taken`."""
+    """Gives each name once: one that is `taken`, or was given before, gets a suffix."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
-        # How often each was asked for: the next is found at once, however many there are.
+        # The number of each name's last suffix: the next is found without a search.
         self._asked: dict[str, int] = {}
 
     def __contains__(self, name: object) -> bool:
@@ -120,7 +119,7 @@ def storable_names(
     order of `names` does not matter.
     """
     cleaned = {name: _clean(str(name), name in listed) for name in names}
-    # Names that need no change come first in any clash, because they are someone's reference.
+    # Names that need no change are given first, and so keep what refers to them valid.
     ranked = sorted(cleaned, key=lambda name: (cleaned[name] != name, str(name)))
     distinct = Distinct(taken)
     return {name: distinct.give(cleaned[name]) for name in ranked}
@@ -152,7 +151,7 @@ def _clean(name: str, listed: bool) -> str:
     return cleaned.replace(NOT_A_DIMENSION, "_nc4_noncoord_")
 
 
-# One name, which may have blanks.
+# Attributes that hold one name, which may have blanks.
 _ONE: Final = frozenset(
     (
         *("bounds", "climatology", "geometry", "instance_dimension", "interior_ring", "mesh"),
@@ -168,11 +167,11 @@ _LISTS: Final = frozenset(
         *("node_coordinates", "edge_coordinates", "face_coordinates", "volume_coordinates"),
     )
 )
-# Each name is behind a term, which is no name.
+# Attributes of pairs ``term: name``; terms are no names.
 _BEHIND_TERMS: Final = frozenset(("cell_measures", "formula_terms", "interpolation_parameters"))
-# Keys are names too.
+# Attributes of pairs ``key: name ...``; keys are names, too.
 _WITH_KEYS: Final = frozenset(("coordinate_interpolation", "grid_mapping", "tie_point_mapping"))
-# Keys are names, and behind them are the words of methods (CF 7.3).
+# Pairs ``name: method``, where methods have words that are no names (CF 7.3).
 _METHODS: Final = "cell_methods"
 _METHOD_WORDS: Final = frozenset(
     (
@@ -185,26 +184,26 @@ _METHOD_WORDS: Final = frozenset(
 _REFERENCES: Final = _ONE | _LISTS | _BEHIND_TERMS | _WITH_KEYS | {_METHODS}
 
 _WORD: Final = re.compile(r"\S+")
-# No name of more words is looked for among others.
+# A name of more words than that is not found within a text.
 _MOST_WORDS: Final = 8
 
-# Where in a text a name may stand, or that it cannot.
+# Start and end of a word in a text that may be a name; None for a word that cannot.
 _Place: TypeAlias = tuple[int, int] | None
 
 
 def renamed_references(
     attrs: Mapping[Hashable, object], names: FileNames
 ) -> Mapping[Hashable, object]:
-    """`attrs` with the names that the file has, where an attribute names what is called otherwise.
+    """`attrs`, in which references to variables and dimensions have their names in the file.
 
-    A name that has blanks is found where the words can mean nothing else; else they stay.
+    A name that has blanks is replaced where its words can mean nothing else.
     """
     if not names.changed:
         return attrs
     renamed = {
         key: _renamed(key, text, names)
         for key in _REFERENCES
-        # Longer texts are no lists of names that anyone reads.
+        # Longer texts are no lists of names.
         if isinstance(text := attrs.get(key), str) and len(text) <= ATTRIBUTE_BYTES
     }
     return {**attrs} | renamed
@@ -223,7 +222,7 @@ def _renamed(key: str, text: str, names: FileNames) -> str:
 
 
 def _named(text: str, places: list[_Place], names: FileNames) -> Iterator[tuple[int, int]]:
-    """Where names are: of one word, and of more where these words have no other meaning."""
+    """Start and end of each name: of one word, or of several that can mean nothing else."""
     longer = [*_longer(text, places, names)]
     meanings = Counter(place for first, last in longer for place in range(first, last + 1))
     for number, place in enumerate(places):
@@ -237,7 +236,7 @@ def _named(text: str, places: list[_Place], names: FileNames) -> Iterator[tuple[
 
 
 def _longer(text: str, places: list[_Place], names: FileNames) -> Iterator[tuple[int, int]]:
-    """First and last place of whatever is a name of more than one word."""
+    """First and last word, by number, of each name of more than one word."""
     for first, place in enumerate(places if names.are_spaced else ()):
         for last in range(first + 1, min(first + _MOST_WORDS, len(places))):
             end = places[last]
@@ -248,7 +247,7 @@ def _longer(text: str, places: list[_Place], names: FileNames) -> Iterator[tuple
 
 
 def _places(key: str, text: str, names: FileNames) -> list[_Place]:
-    """For each word where a name in it may be."""
+    """For each word of an attribute's text, where a name in it may be."""
     if key == _METHODS:
         return [*_method_places(text, names)]
     has_keys = key in _WITH_KEYS

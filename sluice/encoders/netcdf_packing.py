@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
+import xarray as xr
 
 from sluice.aliases import Array, Document, DType
-from sluice.concurrency import heeding
+from sluice.concurrency import until_cancelled
 from sluice.encoders.answer_schema import (
     AS_STORED,
     FILLS,
@@ -33,16 +34,16 @@ from sluice.encoders.netcdf_times import store_cftimes, store_datetimes, store_d
 from sluice.errors import NotAcceptable
 from sluice.labels import format_text, without_surrogates
 
-# So many are packed and read back at once that they stay in the processor's cache.
+# Values that are packed and read back at once: few enough to stay in the processor's cache.
 _BLOCK_VALUES: Final = 32_768
 
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """How numbers are packed: attributes as NumPy scalars, because a file gives them back so.
+    """How floats are packed: `linear` and `fills` are attributes, as NumPy scalars.
 
-    The bits of `dtype` count as those of `counted`, an integer of another sign if ``_Unsigned``
-    says so.
+    (Scalars, because readers get them from a file so.) Packed integers have the type `dtype`; with
+    ``_Unsigned`` their bits are read as `counted`, of the other sign.
     """
 
     dtype: DType
@@ -82,7 +83,7 @@ class Packing:
 
 
 def packing_of(dtype: DType, encoding: Document) -> Packing | None:
-    """The packing that a variable's `encoding` describes for floats of `dtype`, if it is one."""
+    """The packing of floats of `dtype` that a variable's `encoding` describes; None if none."""
     packed = _packed_dtype(dtype, encoding)
     linear = {key: encoding[key] for key in LINEAR if encoding.get(key) is not None}
     fills = {key: encoding[key] for key in FILLS if encoding.get(key) is not None}
@@ -101,7 +102,7 @@ def packing_of(dtype: DType, encoding: Document) -> Packing | None:
     return Packing(packed, counted, scaled, filled)
 
 
-def form_of(name: str, dtype: DType, dimensions: int, encoding: Document) -> FileForm | None:
+def file_form(name: str, dtype: DType, dimensions: int, encoding: Document) -> FileForm | None:
     """The form that values of `dtype` have in a file, if that follows from their `encoding`.
 
     None where the values decide: packing that must lose nothing, times that are counted in whole
@@ -129,18 +130,18 @@ def form_of(name: str, dtype: DType, dimensions: int, encoding: Document) -> Fil
 
 
 def in_form(values: Array, form: FileForm) -> Array:
-    """Any values of a variable in the form that `form_of` gave; no copy where they are in it.
+    """Values of a variable in the `form` that `file_form` gave; no copy where they have it already.
 
     Raises `TypeError` for values of another kind, such as decoded ones in place of packed ones.
     """
     if {values.dtype.kind, form.dtype.kind} == {"i", "u"}:
-        # The same bits.
+        # The other sign of the same bits, as ``_Unsigned`` tells.
         return values.astype(values.dtype.newbyteorder("="), copy=False).view(form.dtype)
     return values.astype(form.dtype, copy=False, casting="same_kind")
 
 
 def _integer_form(dtype: DType, encoding: Document) -> FileForm:
-    """Integers as they are, or under the other sign where the store keeps them so."""
+    """Integers as they are, or with the other sign where the store has them so."""
     packed = _packed_dtype(dtype, encoding)
     if packed is None or _counted(packed, encoding.get("_Unsigned")) != dtype:
         return FileForm(dtype)
@@ -148,7 +149,7 @@ def _integer_form(dtype: DType, encoding: Document) -> FileForm:
 
 
 def _counted(packed: DType, unsigned: object) -> DType | None:
-    """What the packed numbers count as; ``None`` where ``_Unsigned`` makes no sense for them."""
+    """The type that packed numbers are read as; ``None`` where ``_Unsigned`` makes no sense."""
     match unsigned, packed.kind:
         case (None, _) | ("true", "u") | ("false", "i"):
             return packed
@@ -186,8 +187,6 @@ def store_floats(values: Array, encoding: Document) -> FileValues:
 
 def _reads_back(packed: Array, attrs: Document, values: Array) -> bool:
     """Whether xarray decodes the packed values to the same bits and dtype."""
-    import xarray as xr
-
     variable = xr.Variable("x", packed, attrs)
     try:
         read = xr.conventions.decode_cf_variable("packed", variable, decode_times=False).values
@@ -216,17 +215,17 @@ def _packed_dtype(dtype: DType, encoding: Document) -> DType | None:
     return packed.newbyteorder("=") if packed.kind in "iu" else None
 
 
-# HDF5 has 32; bytes need one more than they have.
+# HDF5 allows 32, of which text of one length needs one for its bytes.
 _MOST_DIMENSIONS: Final = 31
 _FLAGS: Final[Document] = MappingProxyType(
     {"flag_values": np.array([0, 1], "i1"), "flag_meanings": "false true"}
 )
-# What has complex numbers, and arrays of any number of dimensions.
+# Formats that have complex numbers, and arrays of any number of dimensions.
 _OTHERS: Final = ("json", "csv", "ndjson", "columns", "bin", "npy")
 
 
 def store_values(values: Array, encoding: Document) -> FileValues:
-    """The values of a variable whose form they decide themselves, as `encoding` wants them."""
+    """Values that decide on their form (`file_form`), by `encoding` where that loses nothing."""
     match values.dtype.kind:
         case "f":
             return store_floats(values, encoding)
@@ -260,17 +259,17 @@ def _store_objects(values: Array, encoding: Document) -> FileValues:
     if _are(items, (bool, np.bool_), "b", encoding):
         return _store_flags(values, items)
     if _are(items, bytes, "S", encoding):
-        known = [item if isinstance(item, bytes) else b"" for item in heeding(items)]
+        known = [item if isinstance(item, bytes) else b"" for item in until_cancelled(items)]
         return FileValues(np.array(known, "S").reshape(values.shape))
     texts = np.empty(values.size, dtype=object)
-    texts[:] = [_text(item) for item in heeding(items)]
+    texts[:] = [_text(item) for item in until_cancelled(items)]
     return FileValues(texts.reshape(values.shape))
 
 
 def _are_dates(items: list[object], encoding: Document) -> bool:
-    """Whether all but the missing ones are cftime's; where none is left, what `encoding` says."""
+    """Whether all but missing items are cftime's dates; if all are missing, by `encoding`."""
     some = False
-    for item in heeding(items):
+    for item in until_cancelled(items):
         if hasattr(item, "has_year_zero"):
             some = True
         elif item is not None:
@@ -281,9 +280,9 @@ def _are_dates(items: list[object], encoding: Document) -> bool:
 def _are(
     items: list[object], kind: type | tuple[type, ...], stored_kind: str, encoding: Document
 ) -> bool:
-    """Whether all that are not missing are of this kind; where all are, the store's dtype says."""
+    """Whether all but missing items are of this `kind`; if all are missing, by stored dtype."""
     some = False
-    for item in heeding(items):
+    for item in until_cancelled(items):
         if isinstance(item, kind):
             some = True
         elif isinstance(item, str) or not is_missing(item):
@@ -303,7 +302,7 @@ def _store_flags(values: Array, items: list[object]) -> FileValues:
 
     Not by xarray's attribute ``dtype``, which would make a missing one true.
     """
-    flags = [NO_FLAG if is_missing(item) else item for item in heeding(items)]
+    flags = [NO_FLAG if is_missing(item) else item for item in until_cancelled(items)]
     stored = np.array(flags, dtype="i1").reshape(values.shape)
     return FileValues(stored, {"_FillValue": NO_FLAG}, _FLAGS)
 
@@ -311,7 +310,7 @@ def _store_flags(values: Array, items: list[object]) -> FileValues:
 def _text(item: object) -> str:
     """A string as it is, a missing one empty, anything else as JSON.
 
-    Only text that is no UTF-8 is marked, as in JSON: what is text and what bytes, the types say.
+    Text with lone surrogates, which UTF-8 does not have, is marked and in base64, as in JSON.
     """
     if isinstance(item, str):
         return storable_text(item if without_surrogates(item) == item else format_text(item))

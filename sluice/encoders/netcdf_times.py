@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, Document, DType
+from sluice.datasets._xarray import decode_cf_datetime, encode_cf_datetime
 from sluice.encoders.answer_schema import FileValues, float_dtype, is_number, read_fill
 
 # Longest first: the first that counts all values in whole numbers is the one to use.
@@ -56,8 +57,6 @@ def store_cftimes(values: Array, encoding: Document) -> FileValues:
     stored = _in_units(values, gone, encoding)
     if stored is not None:
         return stored
-    from sluice.datasets._xarray import encode_cf_datetime
-
     numbers, units, calendar = encode_cf_datetime(values)
     attrs = {"units": units, "calendar": calendar}
     counts = np.asarray(numbers)
@@ -72,9 +71,9 @@ def store_cftimes(values: Array, encoding: Document) -> FileValues:
 
 
 def counted_times(values: Array, units: str, calendar: str | None) -> NDArray[np.float64]:
-    """Instants, dates or durations as counts of these units, NaN where they are missing.
+    """Instants, dates or durations of any shape as float64 counts of these units; missing: NaN.
 
-    Not always exact: the units are given, and so is the type.
+    Not always exact, for neither the units nor the type can be chosen.
     """
     if values.dtype.kind == "m":
         ticks, tick = _ticks(values)
@@ -110,19 +109,17 @@ def _in_units(values: Array, gone: NDArray[np.bool_], encoding: Document) -> Fil
 
 
 def _count(values: Array, units: str, calendar: str | None) -> tuple[NDArray[np.float64], str, str]:
-    """Instants or dates as counts of units, not always exact, and what they are counted in."""
+    """Instants or dates as float64 counts, not always exact; and their units and calendar."""
     if values.dtype.kind == "M":
         calendar = calendar or "proleptic_gregorian"
         return _count_instants(values, units, calendar), units, calendar
-    from sluice.datasets._xarray import encode_cf_datetime
-
     # Asked for floats, xarray neither warns nor changes the units.
     numbers, units, calendar = encode_cf_datetime(values, units, calendar, np.dtype("f8"))
     return np.asarray(numbers, dtype="f8"), units, calendar
 
 
 def _count_instants(values: Array, units: str, calendar: str) -> NDArray[np.float64]:
-    """On a straight line through the counts of two days, which cftime knows."""
+    """By linear extrapolation from the counts of two days, which cftime computes."""
     import cftime
 
     days = [cftime.datetime(2000, 1, day, calendar=calendar) for day in (1, 2)]
@@ -132,7 +129,7 @@ def _count_instants(values: Array, units: str, calendar: str) -> NDArray[np.floa
     a_day, counts_a_day = _UNITS["days"] // tick, second - first
     if counts_a_day > a_day:
         return np.asarray(first + since * (counts_a_day / a_day))
-    # A division, for its result is exact where that is a whole number.
+    # Divided, not multiplied by the inverse: a whole result is exact.
     return np.asarray(first + since / (a_day / counts_a_day))
 
 
@@ -173,8 +170,6 @@ def _reads_back(
     units: str,
     calendar: str,
 ) -> bool:
-    from sluice.datasets._xarray import decode_cf_datetime
-
     is_date = values.dtype.kind == "O"
     read = decode_cf_datetime(counts[~gone], units, calendar, use_cftime=is_date)
     return bool((np.asarray(read) == values[~gone]).all())
@@ -212,7 +207,7 @@ def _counts_of(ticks: NDArray[np.int64], tick: int, units: str) -> Array:
 
 
 def _counts_back(counts: Array, ticks: NDArray[np.int64], tick: int, units: str) -> bool:
-    """Whether xarray finds the `ticks` in what a file has, counts of `units`.
+    """Whether xarray decodes `counts` of `units` to exactly these `ticks`.
 
     It makes seconds of what is longer, and then goes by thousands to where fractions end.
     """
@@ -230,7 +225,7 @@ def _counts_back(counts: Array, ticks: NDArray[np.int64], tick: int, units: str)
 
 
 def _ticks(values: Array) -> tuple[NDArray[np.int64], int]:
-    """The integers behind the values and the nanoseconds of one."""
+    """The int64 counts of datetime64 or timedelta64, and the nanoseconds of one count."""
     unit, count = np.datetime_data(values.dtype)
     if count != 1 or unit not in _TICKS:
         unit = "ns" if unit in ("ps", "fs", "as", "generic") else "s"

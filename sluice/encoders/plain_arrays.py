@@ -1,7 +1,7 @@
-"""How values are kept as plain arrays of numbers, and one variable as the bytes of an .npy file.
+"""Values as plain arrays of numbers, and one variable as an .npy file.
 
-Times are counts since 1970, complex numbers have their two parts side by side, and numbers can be
-packed as a few levels of a range.
+Times become counts since 1970, complex numbers pairs, and numbers can be packed as evenly spaced
+levels of a range.
 
 The format of .npy is version 1.0 of NEP 1 ("A Simple File Format for NumPy Arrays"): a magic text,
 the length of the header, the header (a dictionary in Python's spelling, filled up to a multiple of
@@ -42,17 +42,17 @@ _KINDS: Final = "biufcMmUS"
 
 
 def check_npy(schema: AnswerSchema) -> None:
-    """Raises what `_held` raises of the answer."""
-    _held(schema.variables, schema.coord_names)
+    """Raises `SelectionError` and `NotAcceptable` for an answer that no .npy file can hold."""
+    _checked_variable(schema.variables, schema.coord_names)
 
 
-def _held(
+def _checked_variable(
     variables: Mapping[Hashable, AnswerVariable], coord_names: Container[Hashable]
 ) -> Hashable:
     """The one variable of an answer.
 
-    Raises `SelectionError` unless there is one, `NotAcceptable` for what it cannot be: objects,
-    such as text of any length and dates of other calendars, would run code when they are read.
+    Raises `SelectionError` unless there is one, `NotAcceptable` for objects (text of any length,
+    dates of other calendars): .npy files of these are pickles, which run code when they are read.
     """
     name = only_variable(variables, coord_names, _NAME)
     dtype = variables[name].dtype
@@ -68,7 +68,7 @@ def _held(
 
 def npy_content(answer: UnreadAnswer) -> FileContent:
     """The file of an answer with one data variable; its coordinates are not in it."""
-    name = _held(answer.variables, answer.coord_names)
+    name = _checked_variable(answer.variables, answer.coord_names)
     variable = answer.variables[name]
     dtype = _in_file(variable.dtype)
     head, length = _head(dtype, variable.shape), math.prod(variable.shape) * dtype.itemsize
@@ -84,7 +84,7 @@ def npy_content(answer: UnreadAnswer) -> FileContent:
 
 
 def _in_file(dtype: DType) -> DType:
-    """The type in the file: little-endian, and of a size that every machine has."""
+    """The type in the file: little-endian, and no longer than all platforms have."""
     match dtype.kind:
         case "f" if dtype.itemsize > 8:
             return np.dtype("<f8")
@@ -106,7 +106,8 @@ def npy_weight(schema: AnswerSchema) -> int:
     return math.prod(variable.shape) * variable.dtype.itemsize
 
 
-def _follows_from_schema(name: Hashable, variable: VariableSchema) -> bool:
+def _decided_by_values(name: Hashable, variable: VariableSchema) -> bool:
+    """Never: the header follows from the schema."""
     return False
 
 
@@ -129,11 +130,11 @@ NPY: Final = Encoder(
             "description": "One variable, as `numpy.load` reads it.",
         }
     },
-    file=FileFormat(npy_content, _follows_from_schema, stored=False, chunked=False),
+    file=FileFormat(npy_content, _decided_by_values, stored=False, chunked=False),
 )
 
 
-# The units of times that CF has, by numpy's; others are counted in one of these.
+# CF's units of time, by numpy's; times in other units are counted in one of these.
 _UNITS: Final = MappingProxyType(
     {
         "D": "days",
@@ -148,22 +149,25 @@ _UNITS: Final = MappingProxyType(
 _FINER: Final = frozenset(("ps", "fs", "as", "generic"))
 _NAT: Final = int(np.iinfo("i8").min)
 _COMPLEX: Final[Document] = {"parts": ["real", "imaginary"]}
-# Whole numbers with a value that says that one is missing: it, and the number of the first level.
+# Types of levels: the value for what is missing, and that of the first level.
 LEVELLED: Final = MappingProxyType({"u1": (255, 0), "i2": (-32768, -32767)})
 PACKS: Final = (*LEVELLED, "f4")
-# Of numbers of 64 bits: -2.2250738585072014e-308.
+# The characters of the longest float64: -2.2250738585072014e-308.
 _LONGEST: Final = 24
 
 
 @record
-class Packing:
-    """In which of `PACKS` numbers are kept; between which values, None for those that there are."""
+class PackOption:
+    """The options `pack` and `range`: the type of packed numbers, one of `PACKS`, and its `ends`.
+
+    Without ends, levels lie between the least and the largest of the values.
+    """
 
     dtype: str
     ends: tuple[float, float] | None
 
     def levels(self, values: Array | None) -> Levels:
-        """The levels of whole numbers: as many as the type has, but for the one that is missing."""
+        """The levels between the ends, or those of `values`: one less than the type has numbers."""
         ends = self.ends
         if ends is None:
             assert values is not None, "without a range the values decide"
@@ -172,14 +176,14 @@ class Packing:
 
 
 @record
-class Form:
-    """How a variable is kept: an element's type, how many make a value, and what is told of it."""
+class PlainForm:
+    """How values are stored: the type of an element, elements per value, and what decodes them."""
 
     dtype: DType
     parts: int
     told: Document
     levels: Levels | None = None
-    # What the longest numbers that may be told would take more than these.
+    # Bytes of padding, so that the length of what is `told` does not depend on its numbers.
     reserved: int = 0
 
     @property
@@ -187,7 +191,7 @@ class Form:
         return self.dtype.itemsize * self.parts
 
     def stored(self, values: Array) -> Iterator[memoryview]:
-        """The bytes of these values, in C order."""
+        """The bytes of values of any shape, in C order, in pieces."""
         for part in flat_parts(values):
             yield self._bytes(part)
 
@@ -215,40 +219,40 @@ def _unit(dtype: DType) -> str:
     return "ns" if unit in _FINER else "s"
 
 
-def form_of(dtype: DType) -> Form | None:
-    """How values of this type are kept as they are; None for those that the header has."""
+def plain_form(dtype: DType) -> PlainForm | None:
+    """The form of unpacked values of this type; None for those that are no numbers."""
     size = dtype.itemsize
     match dtype.kind:
         case "b" | "i" | "u" | "f":
-            return Form(np.dtype(f"<{dtype.kind}{min(size, 8)}"), 1, {})
+            return PlainForm(np.dtype(f"<{dtype.kind}{min(size, 8)}"), 1, {})
         case "c":
-            return Form(np.dtype(f"<f{min(size // 2, 8)}"), 2, _COMPLEX)
+            return PlainForm(np.dtype(f"<f{min(size // 2, 8)}"), 2, _COMPLEX)
         case "M":
             since = f"{_UNITS[_unit(dtype)]} since 1970-01-01"
             told = {"units": since, "calendar": "proleptic_gregorian", "missing": _NAT}
-            return Form(np.dtype("<i8"), 1, told)
+            return PlainForm(np.dtype("<i8"), 1, told)
         case "m":
-            return Form(np.dtype("<i8"), 1, {"units": _UNITS[_unit(dtype)], "missing": _NAT})
+            return PlainForm(np.dtype("<i8"), 1, {"units": _UNITS[_unit(dtype)], "missing": _NAT})
         case _:
             return None
 
 
-def packed_form(packing: Packing, values: Array | None) -> Form:
-    """How numbers are kept that are packed so; without a range by what they are.
+def packed_form(packing: PackOption, values: Array | None) -> PlainForm:
+    """The form of numbers that are packed so; without a range that of `values`.
 
-    Without both it is a form that takes as much room. Raises `SelectionError` for a range that is
-    too wide to be computed with.
+    With neither it is a form of the same size. Raises `SelectionError` for a range so wide that
+    computing its levels overflows.
     """
     dtype = np.dtype(f"<{packing.dtype}")
     if packing.dtype not in LEVELLED:
-        return Form(dtype, 1, {})
+        return PlainForm(dtype, 1, {})
     if values is None and packing.ends is None:
         values = np.zeros(1)
     levels = packing.levels(values)
     missing, first = LEVELLED[packing.dtype]
     scale = levels.step
     offset = levels.low - first * scale
-    # By the formula of those who read.
+    # The values of the first and last level, as readers compute them.
     ends = (offset + scale * stored for stored in (first, first + levels.count - 1))
     if not all(map(math.isfinite, ends)):
         raise SelectionError(
@@ -260,9 +264,9 @@ def packed_form(packing: Packing, values: Array | None) -> Form:
     told = {"scale": scale, "offset": offset, "missing": missing}
     reserved = 0
     if packing.ends is None:
-        # So the length of a file does not follow from values.
+        # The length of a file must not depend on its values.
         reserved = 2 * _LONGEST - len(json_text(scale)) - len(json_text(offset))
-    return Form(dtype, 1, told, levels, reserved)
+    return PlainForm(dtype, 1, told, levels, reserved)
 
 
 def is_packable(dtype: DType) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 from sluice.aliases import Array, Document, record
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable, only_variable
 from sluice.encoders.colormaps import Levels, palette, usual_range
-from sluice.encoders.encoder import Encoder, joined, once
+from sluice.encoders.encoder import Encoder, joined, memory_weight, once
 from sluice.encoders.json_encoder import Directions, FragmentCache
 from sluice.encoders.jsonable import dtype_name, json_text
 from sluice.errors import LimitError, NotAcceptable, SelectionError
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 _NAME: Final = "f=png"
 _USUAL_COLOURS: Final = "viridis"
-# Of a side: more than screens have, and than browsers draw at once.
+# Of a side of a picture: more than screens have.
 MOST_PIXELS: Final = 4096
 # Colour 0 is for what is missing.
 _LEVELS: Final = 255
-# What goes up comes first, what goes across last; what is not known lies between.
+# Of two axes, the one that comes first here goes up, the other across; None is an unknown one.
 _UPRIGHT: Final = ("Z", "Y", None, "T", "X")
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 # Bits per sample, palette, deflate, no filter before it (palettes compress best so), no interlace.
 _INDEXED: Final = (8, 3, 0, 0, 0)
 _COMPRESSION: Final = 6
-# Of a picture that many values are compressed at once: a few milliseconds of work.
+# So many values are compressed at once: a few milliseconds of work.
 _PIECE_VALUES: Final = 2**17
 
 
@@ -53,11 +53,11 @@ class _Sides:
 
 
 def check_png(schema: AnswerSchema) -> None:
-    """Raises what `_pictured` raises of the answer."""
-    _pictured(schema.variables, schema.coord_names)
+    """Raises what `_checked_variable` raises."""
+    _checked_variable(schema.variables, schema.coord_names)
 
 
-def _pictured(
+def _checked_variable(
     variables: Mapping[Hashable, AnswerVariable], coord_names: Container[Hashable]
 ) -> Hashable:
     """The one variable of an answer.
@@ -94,7 +94,7 @@ def _pictured(
 
 
 def _two_axes(name: Hashable, variable: AnswerVariable) -> tuple[int, int]:
-    """The two axes that are longer than one position; of shorter ones the last as well."""
+    """The two axes longer than one position; if there are fewer, the last others as well."""
     axes = [axis for axis, length in enumerate(variable.shape) if length != 1]
     alone = [axis for axis, length in enumerate(variable.shape) if length == 1]
     while len(axes) < 2 and alone:
@@ -114,7 +114,7 @@ def _two_axes(name: Hashable, variable: AnswerVariable) -> tuple[int, int]:
 
 
 def _sides(name: Hashable, variable: AnswerVariable, directions: Directions) -> _Sides:
-    """Which way a picture stands: heights and latitudes go up, longitudes and times across."""
+    """Which axis goes up and which across: heights and latitudes up, longitudes, times across."""
     first, second = _two_axes(name, variable)
     ranks = [_UPRIGHT.index(_role(variable.dims[axis], directions)) for axis in (first, second)]
     if ranks[0] > ranks[1]:
@@ -127,7 +127,7 @@ def _role(dim: Hashable, directions: Directions) -> str | None:
 
 
 def _upright(dataset: xr.Dataset, name: Hashable, directions: Directions) -> tuple[Array, _Sides]:
-    """The values by rows from top to bottom, and columns from left to right."""
+    """The 2-D values, rows from top to bottom and columns from left to right, and their axes."""
     variable = dataset.variables[name]
     sides = _sides(name, variable, directions)
     values = np.asarray(variable.data)
@@ -146,7 +146,7 @@ def _upright(dataset: xr.Dataset, name: Hashable, directions: Directions) -> tup
 
 
 def _rises(dataset: xr.Dataset, dim: Hashable) -> bool | None:
-    """Whether the labels of a dimension rise from the first to the last; None if nobody knows."""
+    """Whether a dimension's last label is larger than its first; None if that is unknown."""
     if dim not in dataset.variables:
         return None
     labels = dataset.variables[dim].values
@@ -168,11 +168,11 @@ def png_pieces(
 ) -> Iterator[bytes]:
     """The bytes of a picture of the dataset's one variable.
 
-    `ends` are the values of the first and the last of the `colours`; without them 2 in 100 of the
-    values lie below, and as many above.
+    `colours` names a colour map; `ends` are the values of its first and its last colour. Without
+    them these are the 2nd and the 98th percentile.
     """
     directions = (fragments or FragmentCache(dataset)).directions
-    name = _pictured(dataset.variables, set(dataset.coords))
+    name = _checked_variable(dataset.variables, set(dataset.coords))
     values, sides = _upright(dataset, name, directions)
     # In the order of the answer: a picture and its mirror image have the same colours.
     ends = ends or usual_range(np.asarray(dataset.variables[name].data))
@@ -224,11 +224,6 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
 
 
-def png_weight(schema: AnswerSchema) -> int:
-    """What an answer counts for as a picture, in bytes: its size in memory."""
-    return schema.result_bytes + schema.attribute_bytes
-
-
 def adapt_png(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
     """The format with the colours and the range of the options `cmap` and `range`."""
     ends = values.get("range")
@@ -245,7 +240,7 @@ PNG: Final = Encoder(
     encode=joined(png_pieces),
     pieces=png_pieces,
     check=check_png,
-    value_bytes=png_weight,
+    value_bytes=memory_weight,
     text_bytes=once,
     forms=3,
     described={

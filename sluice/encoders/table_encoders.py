@@ -17,7 +17,7 @@ import numpy as np
 
 from sluice.aliases import Array, record
 from sluice.encoders.answer_schema import AnswerSchema
-from sluice.encoders.encoder import Encode, Encoder, Pieces
+from sluice.encoders.encoder import Encoder, Pieces, joined
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.jsonable import array_to_jsonable, is_missing, json_text, to_jsonable
 from sluice.encoders.tables import (
@@ -71,7 +71,7 @@ def quoted(content: str | None) -> str:
 
 
 def _json_items(values: Array) -> list[str]:
-    """The items of a JSON array none of which holds a comma or a quote."""
+    """The JSON of each item, without quotes; no item may contain a comma or a quote."""
     written = json_text(array_to_jsonable(values))[1:-1].decode()
     return written.replace('"', "").replace("null", "").split(",")
 
@@ -163,19 +163,6 @@ def table_pieces_of(rows: RowFormat) -> Pieces:
     return pieces
 
 
-def joined(pieces: Pieces) -> Encode:
-    """Writes at once what `pieces` writes."""
-
-    def encode(
-        dataset: xr.Dataset,
-        fragments: FragmentCache | None = None,
-        template_key: Hashable = None,
-    ) -> bytes:
-        return b"".join(pieces(dataset))
-
-    return encode
-
-
 def check_table(schema: AnswerSchema, format_name: str) -> None:
     """Raises what `table_layout` raises."""
     layout_of(schema, format_name)
@@ -214,11 +201,10 @@ CSV: Final = Encoder(
 
 # A few milliseconds of work.
 _BLOCK_ROWS: Final = 8192
-# Between fields: JSON has no such sign within a text.
+# Separates fields: JSON escapes this character within texts.
 _BETWEEN: Final = "\0"
 
-
-# What refusals call it.
+# What errors call the format.
 _BY_COLUMN: Final = "JSON by column"
 
 

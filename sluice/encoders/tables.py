@@ -1,6 +1,6 @@
-"""A dataset as a table: which rows and columns it has, what they count for, and who writes it.
+"""A dataset as a table: its rows and columns, what they cost, and the protocol of its writers.
 
-Rows come in slabs and what is written in pieces, so that a table need not be in memory for that.
+A writer gets rows in slabs and yields pieces, so that a table need never be in memory as a whole.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable, check_di
 from sluice.errors import SelectionError
 from sluice.labels import without_surrogates
 
-# What a number, an instant or a boolean counts for; about half of its text.
+# What a number, an instant or a boolean counts for, in bytes: about half of its text.
 _CELL_BYTES: Final = 8
 # How many names or groups a sentence lists; the facts have all of them.
 _SPELLED: Final = 5
@@ -27,7 +27,7 @@ _SPELLED: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: a variable over `dims`, or (without one) the positions along its dimension."""
+    """One column: a variable over `dims`; or positions along a dimension, if `variable` is None."""
 
     header: str
     variable: Hashable | None
@@ -91,13 +91,13 @@ def table_weight(schema: AnswerSchema) -> int:
 
 
 def keyed_weight(schema: AnswerSchema) -> int:
-    """The same where the names of the columns are repeated, too, in quotes."""
+    """The same for a format that repeats the names of columns, in quotes, in every row."""
     rows = layout_of(schema)
     return table_weight(schema) + rows.count * sum(len(c.header) + 4 for c in rows.columns)
 
 
 def table_text_weight(schema: AnswerSchema, texts: Mapping[Hashable, int]) -> int:
-    """What `texts`, of so many bytes by variable, count for in a table: those of every row."""
+    """The bytes of texts in all rows, from the bytes of each variable's own texts."""
     rows = layout_of(schema)
     total = 0
     for column in rows.columns:
@@ -211,9 +211,10 @@ def column_values(
 
 
 def steps_of(dims: tuple[Hashable, ...], layout: TableLayout) -> tuple[tuple[int, int, int], ...]:
-    """How the rows go through values over `dims`, for each of these.
+    """How rows step through values over `dims`; for each of these dimensions three numbers.
 
-    Rows from one position to the next, positions, and values from one to the next.
+    They are: the rows from one position to the next, the positions, and the values from one
+    position to the next.
     """
     sizes = dict(zip(layout.dims, layout.shape, strict=True))
     return tuple(

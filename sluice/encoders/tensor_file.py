@@ -29,7 +29,7 @@ from sluice.encoders.answer_schema import (
     UnreadAnswer,
     VariableSchema,
 )
-from sluice.encoders.encoder import Encoder, from_memory, once
+from sluice.encoders.encoder import Encoder, from_memory, memory_weight, once
 from sluice.encoders.file_values import Extent
 from sluice.encoders.jsonable import (
     array_to_jsonable,
@@ -37,11 +37,18 @@ from sluice.encoders.jsonable import (
     dtype_name,
     json_text,
 )
-from sluice.encoders.plain_arrays import LEVELLED, Form, Packing, form_of, is_packable, packed_form
+from sluice.encoders.plain_arrays import (
+    LEVELLED,
+    PackOption,
+    PlainForm,
+    is_packable,
+    packed_form,
+    plain_form,
+)
 from sluice.errors import QueryError, SelectionError
 from sluice.labels import spell_name, without_surrogates
 
-# By numpy's kind and size; the format has few others.
+# The layout's names of types, by numpy's kind and size.
 _TYPES: Final = MappingProxyType(
     {
         "b1": "BOOL",
@@ -59,26 +66,27 @@ _TYPES: Final = MappingProxyType(
     }
 )
 _LENGTH: Final = struct.Struct("<Q")
-# The widest type: behind a header of a multiple of it no array is misaligned.
+# The bytes of the widest type: behind a header of a multiple of it every array is aligned.
 _ALIGNMENT: Final = 8
 _OWN_KEY: Final = "__metadata__"
-# Of texts, and of other things that are no numbers, in the header: some readers take no longer one.
+# The most values, and their bytes, that are no numbers and stand in the header: readers limit its
+# length.
 _MOST_LABELS: Final = 2**20
 _MOST_LABEL_BYTES: Final = 2**25
 
 
-def tensor_content(answer: UnreadAnswer, packing: Packing | None = None) -> FileContent:
+def tensor_content(answer: UnreadAnswer, packing: PackOption | None = None) -> FileContent:
     """The file of an answer of which all variables are known that are `decided_by_values`.
 
     Numbers of data variables are packed as `packing` says. Raises `SelectionError` for more text
     than a header may have.
     """
     names = _names(answer.variables)
-    forms: dict[Hashable, Form] = {}
+    forms: dict[Hashable, PlainForm] = {}
     told: dict[str, DocumentDict] = {}
     for name, variable in answer.variables.items():
         told[names[name]] = {"dims": variable.dims, "dtype": dtype_name(variable.dtype)}
-        form = form_of(variable.dtype)
+        form = plain_form(variable.dtype)
         if packing is not None and name not in answer.coord_names and is_packable(variable.dtype):
             values = np.asarray(answer.known[name].data) if name in answer.known else None
             form = packed_form(packing, values)
@@ -102,7 +110,7 @@ def tensor_content(answer: UnreadAnswer, packing: Packing | None = None) -> File
 
 
 def _names(variables: Mapping[Hashable, VariableSchema]) -> dict[Hashable, str]:
-    """The names in the file: all different, and none of them the layout's own."""
+    """The names in the file: distinct, and not the key that the layout keeps for itself."""
     taken = {_OWN_KEY}
     names: dict[Hashable, str] = {}
     for name in variables:
@@ -117,10 +125,10 @@ def _names(variables: Mapping[Hashable, VariableSchema]) -> dict[Hashable, str]:
 def _laid_out(
     names: Mapping[Hashable, str],
     shapes: Mapping[Hashable, tuple[int, ...]],
-    forms: Mapping[Hashable, Form],
+    forms: Mapping[Hashable, PlainForm],
     notes: str,
 ) -> tuple[bytes, Mapping[Hashable, Extent], int]:
-    """The head of a file of these arrays, where each of them lies, and the size of all."""
+    """The header of a file of these arrays, the place of each, and the size of the file."""
     header: DocumentDict = {_OWN_KEY: {"dataset": notes}}
     places: dict[Hashable, tuple[int, int]] = {}
     end = 0
@@ -146,9 +154,9 @@ def _laid_out(
 
 
 def _labels(name: Hashable, values: Array) -> object:
-    """What is no numbers, as JSON has it."""
+    """Values that are no numbers, as JSON for the header; `SelectionError` if they are too long."""
     found = array_to_jsonable(values)
-    # As much as it has in the header, where it is a text in a text.
+    # (Texts of variable length: those of other types are checked before they are read.)
     if values.dtype.kind in "OT" and len(json_text(found)) > _MOST_LABEL_BYTES:
         raise _too_much(name, "bytes", _MOST_LABEL_BYTES)
     return found
@@ -165,14 +173,14 @@ def _too_much(name: Hashable, unit: str, most: int) -> SelectionError:
 
 
 def decided_by_values(name: Hashable, variable: VariableSchema) -> bool:
-    """Whether the header has a variable's values."""
-    return form_of(variable.dtype) is None
+    """Whether a variable's values stand in the header, since they are no numbers."""
+    return plain_form(variable.dtype) is None
 
 
 def check_tensors(schema: AnswerSchema) -> None:
     """Raises `SelectionError` for more text than a header may have."""
     for name, variable in schema.variables.items():
-        if form_of(variable.dtype) is None:
+        if plain_form(variable.dtype) is None:
             count = math.prod(variable.shape)
             if count > _MOST_LABELS:
                 raise _too_much(name, "values", _MOST_LABELS)
@@ -180,15 +188,10 @@ def check_tensors(schema: AnswerSchema) -> None:
                 raise _too_much(name, "bytes", _MOST_LABEL_BYTES)
 
 
-def tensors_weight(schema: AnswerSchema) -> int:
-    """What an answer counts for as tensors, in bytes: its size in memory, with its attributes."""
-    return schema.result_bytes + schema.attribute_bytes
-
-
-def _packed_weight(schema: AnswerSchema, packing: Packing) -> int:
-    """The same for values that are packed."""
+def _packed_weight(schema: AnswerSchema, packing: PackOption) -> int:
+    """What an answer counts for, in bytes, where its numbers are packed."""
     size = np.dtype(packing.dtype).itemsize
-    return tensors_weight(schema) + sum(
+    return memory_weight(schema) + sum(
         math.prod(variable.shape) * (size - variable.dtype.itemsize)
         for name, variable in schema.variables.items()
         if name not in schema.coord_names and is_packable(variable.dtype)
@@ -209,7 +212,7 @@ def adapt_tensors(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
             " leave range out",
             parameter="range",
         )
-    packing = Packing(pack, ends if isinstance(ends, tuple) else None)
+    packing = PackOption(pack, ends if isinstance(ends, tuple) else None)
     if packing.ends is not None:
         packed_form(packing, None)
     content = partial(tensor_content, packing=packing)
@@ -235,7 +238,7 @@ TENSORS: Final = Encoder(
     encode=_encode,
     pieces=_pieces,
     check=check_tensors,
-    value_bytes=tensors_weight,
+    value_bytes=memory_weight,
     text_bytes=once,
     forms=3,
     described={

@@ -38,11 +38,11 @@ class TextRows(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What refusals call it."""
+        """What errors call it."""
 
     @property
     def memory_bytes(self) -> int:
-        """What the text of one step takes, and the fields that are kept between slabs."""
+        """The bytes of the text of a block, and of fields that are kept between slabs."""
         return _TEXT_BYTES
 
     @abstractmethod
@@ -66,7 +66,7 @@ class TextRows(ABC):
 
 @record
 class ColumnText:
-    """The fields of a column: all of them if they are few, else made block by block."""
+    """The fields of a column: made once if they are few, else block by block."""
 
     make: Callable[[Array], list[str]]
     values: Array

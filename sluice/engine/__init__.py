@@ -1,4 +1,4 @@
-"""Selection -> Plan -> a Dataset, or slabs of it: what every way in has in common."""
+"""From a `Selection` to a `Plan`, and from that to an answer: a Dataset, slabs, rows or a file."""
 
 from sluice.datasets.read_plan import ReadLimits
 from sluice.engine.costs import AT_ONCE, Costs
@@ -11,7 +11,7 @@ from sluice.engine.estimates import (
 )
 from sluice.engine.file_answer import FileAnswer, file_of, file_size
 from sluice.engine.file_costs import MOST_DECIDING_CELLS, cells_excess, file_costs
-from sluice.engine.learned import Learned, Watch
+from sluice.engine.learned import Learned, Sampler
 from sluice.engine.plan import Plan, plan, plan_of_parts
 from sluice.engine.prepared import (
     PreparedDataset,
@@ -35,7 +35,7 @@ __all__ = [
     "PreparedDataset",
     "ReadLimits",
     "RowAnswer",
-    "Watch",
+    "Sampler",
     "cells_excess",
     "describe",
     "describe_prepared",

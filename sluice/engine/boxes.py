@@ -1,8 +1,8 @@
-"""Where a variable is cut for a file: along chunks of the store, into boxes in file order.
+"""How variables are cut into boxes for a file: along chunks of the store, in the order of the file.
 
-A box is a part of the answer, start and stop along each dimension, whose bytes lie together in the
-file. What is cut where follows from the answer's shape and the store's chunks alone, so that a file
-has the same bytes whoever reads it and however often it is begun in the middle.
+A box is a part of a variable, with a start and a stop along each dimension, whose bytes lie
+together in the file. The file's own chunks depend on the answer's shape and the store's chunks
+alone, so that a file has the same bytes each time, also where it is continued in the middle.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from sluice.datasets.indexers import ALL, Key, Points
 from sluice.datasets.layout import Keys, StoredVariable
 
 Ends: TypeAlias = NDArray[np.int64]
-# What may be in memory at once of a variable that is written in one piece, row by row.
+# The most in memory at once of a variable that is written row by row: one row of chunks.
 WINDOW_BYTES: Final = 64 * 2**20
-# Chunks of a file are not smaller, where the answer has so much: each costs an entry in an index.
+# The least size of a file's chunks, if the variable is not smaller: each has an entry in an index.
 _LEAST_CHUNK_BYTES: Final = 2**20
 # The length of a chunk has four bytes in HDF5 (File Format Specification 3.0, III.A.1).
 _MOST_CHUNK_BYTES: Final = 2**31
@@ -41,16 +41,16 @@ def distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @record
 class ChunkAxis:
-    """One axis of a stored array, of which rows take these positions, in chunks of one length."""
+    """One axis of a stored array: the `positions` of an answer's rows along it, and its chunks."""
 
     positions: range | NDArray[np.int64]
     chunk: int
 
     def changes(self) -> NDArray[np.int64]:
-        """The rows before which another chunk begins."""
+        """The rows whose chunk is another than that of the row before."""
         if isinstance(self.positions, range):
             start, step = self.positions.start, abs(self.positions.step)
-            # How far a row lies from where its direction enters the first chunk.
+            # The distance of the first row from the edge at which its direction enters its chunk.
             inside = start % self.chunk
             first = inside if self.positions.step > 0 else self.chunk - 1 - inside
             last = first + (len(self.positions) - 1) * step
@@ -60,7 +60,7 @@ class ChunkAxis:
         return np.flatnonzero(numbers[1:] != numbers[:-1]) + 1
 
     def numbers(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The chunks in which these rows lie."""
+        """The numbers of the chunks in which these rows lie."""
         if isinstance(self.positions, range):
             return (self.positions.start + rows * self.positions.step) // self.chunk
         return self.positions[rows] // self.chunk
@@ -69,7 +69,7 @@ class ChunkAxis:
 def chunk_axes(
     variable: StoredVariable, keys: Keys, dim: Hashable, sizes: Mapping[Hashable, int]
 ) -> list[ChunkAxis]:
-    """The axes of the variable that `dim` is made of; several where points go along it."""
+    """The axes of the variable that become `dim` in the answer; several if it is one of points."""
     found = []
     for own, chunk in zip(variable.dims, variable.array.meta.chunks, strict=False):
         key = keys.get(own, ALL)
@@ -100,7 +100,10 @@ def _positions(key: Key, size: int) -> range | NDArray[np.int64]:
 
 @record
 class Box:
-    """A part of a variable: positions from `starts` to `stops`; its bytes begin at `offset`."""
+    """A part of a variable: positions `starts` to `stops` (exclusive), along each dimension.
+
+    Its bytes begin at `offset` among those of the variable.
+    """
 
     starts: tuple[int, ...]
     stops: tuple[int, ...]
@@ -108,14 +111,16 @@ class Box:
 
     @property
     def slices(self) -> tuple[slice, ...]:
-        """What picks the box from all values."""
+        """The index of the box in the whole variable."""
         return tuple(map(slice, self.starts, self.stops))
 
 
 @record
 class Grid:
-    """A variable of an answer: its shape, the bytes of a value, and after which positions along
-    each dimension another chunk of the store begins (the last is the length; None: anywhere).
+    """A variable of an answer: its shape, the bytes of a value, and the ends of the store's chunks.
+
+    `ends` are, for each dimension, the positions after which another chunk begins, and the length
+    at the end; None where it may be cut anywhere.
     """
 
     shape: tuple[int, ...]
@@ -124,7 +129,7 @@ class Grid:
 
     @property
     def row_dimension(self) -> int | None:
-        """The first dimension that has more than one position: its rows follow each other."""
+        """The first dimension of more than one position: the one that rows are counted along."""
         return next((axis for axis, length in enumerate(self.shape) if length > 1), None)
 
     @property
@@ -142,11 +147,11 @@ class Grid:
         )
 
     def chunks(self, must: bool = False) -> tuple[int, ...] | None:
-        """The lengths of the file's own chunks; None where rows can be written one by one.
+        """The shape of the file's chunks; None where the variable can be written row by row.
 
-        That is where a row of the store's chunks fits into the window, unless there `must` be some.
-        Otherwise each chunk of the file is as long as the longest of the store, or a multiple of
-        it: so none of the store lies in more than two along a dimension.
+        It can if a row of the store's chunks fits into the window, unless there `must` be chunks.
+        Each is as long as the longest chunk of the store along each dimension, or a multiple of it,
+        so that no chunk of the store lies in more than two of the file along a dimension.
         """
         axis = self.row_dimension
         if not must and (axis is None or self.longest[axis] * self.row_bytes <= WINDOW_BYTES):
@@ -154,7 +159,7 @@ class Grid:
         lengths = list(self.longest)
         for axis in (*reversed(range(len(lengths))),) * 2:
             missing = -(-_LEAST_CHUNK_BYTES // max(1, math.prod(lengths) * self.itemsize))
-            lengths[axis] = min(self.shape[axis], lengths[axis] * missing)
+            lengths[axis] = min(max(1, self.shape[axis]), lengths[axis] * missing)
         while math.prod(lengths) * self.itemsize > _MOST_CHUNK_BYTES:
             axis = lengths.index(max(lengths))
             lengths[axis] = -(-lengths[axis] // 2)
@@ -170,11 +175,11 @@ def row_boxes(
     *,
     soon: bool = False,
 ) -> Iterator[Box]:
-    """The boxes that have the bytes from `start` to `stop` of a variable written row by row.
+    """The boxes that have the bytes `start` to `stop` (exclusive) of a variable written row by row.
 
-    Each ends where a chunk of the store ends; it has at most `most_bytes`, or one row of chunks. Of
-    rows of chunks that do not fit into the `window` it has a part. The first is to come `soon`: it
-    is one row of chunks.
+    Each ends where a chunk of the store ends, and has at most `most_bytes`, or one row of chunks; a
+    row of chunks that does not fit into the `window` is cut. With `soon` the first box is a single
+    row of chunks, so that the first bytes come early.
     """
     axis = grid.row_dimension
     if start >= stop:
@@ -194,7 +199,7 @@ def row_boxes(
 def _row_stops(
     grid: Grid, row: int, last: int, most_bytes: int, window: int, soon: bool = False
 ) -> Iterator[int]:
-    """Where the boxes of `row_boxes` end that have the rows from `row` to `last`."""
+    """The ends of the boxes of `row_boxes` for the rows `row` to `last` (exclusive)."""
     axis, row_bytes = grid.row_dimension, grid.row_bytes
     assert axis is not None
     ends, widest = grid.ends[axis], max(1, window // row_bytes)
@@ -209,10 +214,10 @@ def _row_stops(
 def record_rows(
     grids: Iterable[Grid], start: int, stop: int, most_rows: int
 ) -> Iterator[tuple[int, int]]:
-    """The rows from `start` to `stop` of variables that are written row by row together, in parts.
+    """Parts of the rows `start` to `stop` (exclusive) of variables that are written together.
 
-    Each ends where a chunk of the store ends of the variable with the longest ones; it has at most
-    so many rows, or those of one chunk.
+    Each ends at the end of a chunk of the variable with the longest chunks, and has at most
+    `most_rows`, or the rows of one chunk.
     """
     found = [grid.ends[0] for grid in grids if grid.ends[0] is not None]
     ends = min(found, key=len) if found else None
@@ -223,7 +228,7 @@ def record_rows(
 
 
 def _row_end(ends: Ends | None, row: int, most: int) -> int:
-    """Where a box that begins at `row` ends, of at most so many rows if a chunk ends among them."""
+    """The end of a box from `row` on: the last end of a chunk within `most` rows, or the next."""
     if ends is None:
         return row + most
     # (The method takes a quarter of the time of the function, and files have thousands of boxes.)
@@ -232,9 +237,9 @@ def _row_end(ends: Ends | None, row: int, most: int) -> int:
 
 
 def box_stops(grid: Grid, chunks: Sequence[int] | None, most_bytes: int) -> tuple[Ends | None, ...]:
-    """Where the boxes of a whole variable end along each dimension; None: it is not cut there.
+    """Where the boxes of a whole variable end along each dimension; None where it is not cut.
 
-    It is written row by row, or in these `chunks`.
+    It is written in these `chunks`, or row by row where they are None.
     """
     stops: list[Ends | None] = [None] * len(grid.shape)
     total = math.prod(grid.shape) * grid.itemsize
@@ -259,7 +264,7 @@ def box_stops(grid: Grid, chunks: Sequence[int] | None, most_bytes: int) -> tupl
 def chunk_boxes(
     grid: Grid, chunks: Sequence[int], start: int, stop: int, most_bytes: int
 ) -> Iterator[Box]:
-    """The boxes that have the bytes from `start` to `stop` of a variable written chunk by chunk.
+    """The boxes that have the bytes `start` to `stop` (exclusive) of a variable written in chunks.
 
     Each is of whole chunks that follow each other: at most `most_bytes` of them, or one.
     """
@@ -279,9 +284,10 @@ def chunk_boxes(
 
 
 def _run(counts: Sequence[int], number: int, most: int) -> tuple[list[int], int, int]:
-    """From the chunk of this number on: its place, and how many of `most` follow in one box.
+    """The place of the chunk `number`, and the longest box of at most `most` chunks from it on.
 
-    They run along the axis that comes last; of those behind it the box has all.
+    Returns the place, how many chunks the box has along an axis, and that axis; along the axes
+    before it has one chunk, along those behind all.
     """
     place = [int(p) for p in np.unravel_index(number, counts)]
     for axis in range(len(counts)):
@@ -295,9 +301,9 @@ _ZEROS: Final = bytes(2**16)
 
 
 class Window:
-    """The bytes of a file from `place` to `stop`, of which pieces come in order.
+    """The bytes `place` to `stop` (exclusive) of a file, put together of pieces that come in order.
 
-    What lies `between` the pieces is known, each with its place, or zero.
+    Between these lie known bytes (`between`, each with its place) or zeros.
     """
 
     def __init__(self, place: int, stop: int, between: Iterable[tuple[int, bytes]] = ()) -> None:
@@ -306,7 +312,7 @@ class Window:
         self._between = deque(between)
 
     def put(self, offset: int, piece: memoryview) -> Iterator[memoryview]:
-        """What the window has of a piece that lies at `offset`, and of what is before it."""
+        """The part of a piece at `offset` that is in the window, after all that lies before it."""
         while self._between and self._between[0][0] < offset:
             place, known = self._between.popleft()
             yield from self._put(place, memoryview(known))

@@ -1,7 +1,7 @@
 """What it costs to read a planned answer: its chunks, how often each is decoded, and the memory.
 
-All ways of reading are judged alike, by where along each dimension a part ends: an answer that is
-read whole has no such places, slabs of rows and boxes of a file have them along some dimensions.
+All ways of reading are compared by where their parts end along each dimension: slabs of rows and
+boxes of a file end at some positions of some dimensions, an answer that is read whole nowhere.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from sluice.datasets.lazy import VariableReadPlan, working_bytes
 from sluice.datasets.read_plan import DatasetReadPlan
 from sluice.engine.boxes import ChunkAxis, Ends, chunk_axes, distinct
 
-# The part that is read, and the one that its reader has.
+# How many parts are in memory at once: the one that is being read, and the one before it.
 AT_ONCE: Final = 2
-# So often may a chunk be decoded for an answer whose form fits the chunks of the store badly.
+# How often a chunk may be decoded for one answer, where the answer's order does not fit the chunks.
 MOST_TIMES: Final = 4
 # After which positions along each of its dimensions a variable is cut; the last is the length.
 Stops: TypeAlias = Mapping[Hashable, Ends]
@@ -31,9 +31,12 @@ Stops: TypeAlias = Mapping[Hashable, Ends]
 class VariableCost:
     """What one variable costs in decoded chunks when it is read in parts.
 
-    It touches `chunks`, each of `chunk_bytes` decoded; they are `decoded` so often in all parts
-    together, `most_times` the one that is decoded most often, and `at_once` are those of one part.
-    They are those of a `copy`, or of the dataset itself.
+    chunks: how many chunks it touches.
+    chunk_bytes: the decoded size of each.
+    decoded: how many chunks are decoded in all parts together, each time counted.
+    most_times: how often the chunk is decoded that is decoded most often.
+    at_once: the most chunks that one part touches.
+    copy: the name of the rechunked copy it is read from; None for the dataset itself.
     """
 
     chunks: int
@@ -44,7 +47,7 @@ class VariableCost:
     copy: str | None = None
 
     def repeated(self, times: int) -> VariableCost:
-        """The cost of reading it so often."""
+        """The cost of reading it `times` times."""
         return replace(self, decoded=self.decoded * times, most_times=self.most_times * times)
 
 
@@ -85,7 +88,7 @@ class Costs:
         return max([cost.most_times for cost in self.variables.values()], default=0)
 
     def after(self, before: Costs) -> Costs:
-        """What it costs to read some of the variables before that, as `before` says."""
+        """The costs of this reading with another one `before` it, of some of its variables."""
         variables = dict(self.variables)
         for name, other in before.variables.items():
             own = variables[name]
@@ -97,10 +100,14 @@ class Costs:
 
 @record
 class Parts:
-    """How an answer is read: in how many parts, of at most `largest_bytes`, cut where.
+    """How an answer is read in parts.
 
-    All variables of a part are read `together`, or those of each alone. `text_bytes` are of texts,
-    outside of their arrays. Some variables are read as a whole again: so often as `repeats` says.
+    count: how many parts there are.
+    largest_bytes: the most bytes of one part.
+    stops: where each variable is cut.
+    together: whether the variables of a part are read at the same time.
+    text_bytes: the likely bytes of texts, which lie outside of their arrays.
+    repeats: how often a variable is read again as a whole, where it is more than once.
     """
 
     count: int
@@ -111,11 +118,11 @@ class Parts:
     repeats: Mapping[Hashable, int] = field(default_factory=dict)
 
 
-def costs_of(layout: Layout, reading: DatasetReadPlan, keys: Keys | None, parts: Parts) -> Costs:
-    """What it costs to read an answer so; reads nothing."""
+def costs_of(layout: Layout, reading: DatasetReadPlan, parts: Parts) -> Costs:
+    """What it costs to read an answer in these parts; reads nothing."""
     variables = {
         name: _variable_cost(
-            layout, keys or {}, name, variable, parts.stops.get(name, {})
+            layout, reading.keys_of(name) or {}, name, variable, parts.stops.get(name, {})
         ).repeated(parts.repeats.get(name, 1))
         for name, variable in reading.pending.items()
     }
@@ -144,7 +151,7 @@ def _variable_cost(
 
 @record
 class _Cut:
-    """What is cut along one dimension: its `distinct` chunks; the rest as in `VariableCost`."""
+    """The effect of the cuts along one dimension with `distinct` chunks; see `VariableCost`."""
 
     distinct: int
     decoded: int
@@ -153,7 +160,7 @@ class _Cut:
 
 
 def _along(axes: list[ChunkAxis], ends: Ends) -> _Cut:
-    """The chunks along these axes, which go together, in parts after the rows `ends`."""
+    """The chunks along these axes, read together, in parts that end after the rows `ends`."""
     # Chunk and part are the same from one of these rows to the next.
     changes = [axis.changes() for axis in axes]
     begins = distinct(np.concatenate([[0], ends[:-1], *changes]).astype(np.int64))
@@ -165,7 +172,7 @@ def _along(axes: list[ChunkAxis], ends: Ends) -> _Cut:
 
 
 def _numbered(axes: list[ChunkAxis], rows: Ends) -> tuple[Ends, int]:
-    """In which chunk each of these rows lies, of so many that are numbered from 0."""
+    """For each of the rows the number of its chunk, from 0, and how many chunks there are."""
     places, count = np.zeros(len(rows), np.int64), 1
     for axis in axes:
         numbers = axis.numbers(rows)
@@ -181,8 +188,8 @@ def least_decoded(
 ) -> DatasetReadPlan:
     """The same answer, with each variable read from where the fewest bytes are decoded for it.
 
-    That is the dataset itself, or a copy of it; itself where there are none. What would be decoded
-    more than `MOST_TIMES` comes last.
+    From the dataset or one of its rechunked copies, by preference where no chunk is decoded more
+    than `MOST_TIMES`. `reading` itself where there are no copies.
     """
     names = copies_in(layout, reading)
     if len(names) == 1:

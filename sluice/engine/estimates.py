@@ -1,4 +1,4 @@
-"""What of an answer is too much, and how much of it would fit, told before anything is read."""
+"""Which planned answers exceed a limit, and how much of them would fit; nothing is read."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sluice.engine.plan import Plan, plan
 from sluice.errors import LimitError, SluiceError
 from sluice.selection import Along, Positions, PositionSlice, Selection
 
-# Halvings: enough for any dimension that memory can hold labels of.
+# Steps of a binary search: enough for any dimension whose labels fit into memory.
 _TRIES = 40
 
 
 def memory_excess(nbytes: int, most_bytes: int) -> LimitError | None:
-    """What is raised where reading has `nbytes` in memory at once; None where it may."""
+    """The error for a reading with `nbytes` in memory at once; None where that is allowed."""
     if nbytes <= most_bytes:
         return None
     return LimitError(
@@ -32,7 +32,7 @@ def memory_excess(nbytes: int, most_bytes: int) -> LimitError | None:
 
 
 def deciding_excess(name: Hashable, cells: int, most_cells: int) -> LimitError:
-    """What is raised where so many values, most of them of one variable, decide of a file."""
+    """The error where `cells` values, most of them of the variable `name`, must be read first."""
     return LimitError(
         f"How {name} lies in the file follows from its values, so these are read before the first"
         f" byte is sent: {cells} values, of which there may be {most_cells}. Nothing was read: ask"
@@ -46,7 +46,7 @@ def deciding_excess(name: Hashable, cells: int, most_cells: int) -> LimitError:
 
 
 def times_excess(costs: Costs) -> LimitError | None:
-    """What is raised where parts of an answer have many chunks in common; None where they may."""
+    """The error where chunks would be decoded too often, for several parts; None where not."""
     if costs.most_times <= MOST_TIMES:
         return None
     return LimitError(
@@ -61,7 +61,7 @@ def times_excess(costs: Costs) -> LimitError | None:
 
 
 def with_fitting(excess: SluiceError, fitting: Fitting | None, led_on: str = "") -> SluiceError:
-    """The same refusal; it says how many positions of which dimension would fit, and leads on."""
+    """The same error; says how much of which dimension would fit, and ends with `led_on`."""
     kind = type(excess)
     if fitting is None:
         return kind(f"{excess.detail}{led_on}", **excess.facts)
@@ -73,7 +73,7 @@ def with_fitting(excess: SluiceError, fitting: Fitting | None, led_on: str = "")
 
 @record
 class Fitting:
-    """So many positions of a dimension, of the `size` that were asked for, are within limits."""
+    """How many `positions` of a dimension, out of `size` that were asked for, are within limits."""
 
     dimension: str
     positions: int
@@ -81,10 +81,10 @@ class Fitting:
 
 
 def fitting(too_large: Plan, fits: Callable[[Plan], bool]) -> Fitting | None:
-    """The most positions from the start of the longest dimension with which `fits` is true.
+    """The most positions from the start of the longest dimension for which `fits` is true.
 
-    None where no dimension can be cut, or where one position is too much already. Plans, and
-    reads nothing.
+    Found by a binary search over plans; reads nothing. None where no dimension can be cut, or one
+    position is too much already.
     """
     keys = too_large.keys
     sizes = {str(d): n for d, n in too_large.schema.sizes.items() if n > 1}

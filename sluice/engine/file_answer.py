@@ -1,17 +1,20 @@
-"""An answer as a file whose bytes can be had from any place on, as boxes of values are read."""
+"""An answer as a file whose bytes can be read from any place on, box by box."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from hashlib import blake2b
+from typing import Final
+from urllib.parse import quote
 
 import numpy as np
 import xarray as xr
 
 from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
-from sluice.axes.resolve import canonical_request
-from sluice.concurrency import ahead, in_thread
+from sluice.axes.axis import Indexer
+from sluice.concurrency import in_thread, read_ahead
 from sluice.datasets import relabel
 from sluice.datasets._xarray import variable_of
 from sluice.encoders.answer_schema import FileContent, FileFormat, UnreadAnswer
@@ -29,6 +32,9 @@ from sluice.engine.boxes import (
 from sluice.engine.file_costs import BOX_BYTES, as_written, box_bytes, decided_in, most_rows_of
 from sluice.engine.plan import Plan
 
+# Of more positions along one dimension a canonical request lists only the ends.
+_MOST_LISTED: Final = 1000
+
 
 @record
 class _Part:
@@ -41,7 +47,7 @@ class _Part:
 
 @record
 class FileAnswer:
-    """A planned answer as a file: what it has where, and how its values are read."""
+    """A planned answer as a file: its `content` says what lies where, the `plan` how it is read."""
 
     plan: Plan
     content: FileContent
@@ -52,8 +58,9 @@ class FileAnswer:
         return self.content.size
 
     def place_of(self, start: int, nbytes: int) -> int:
-        """Where so many bytes from `start` on come from the store, or all those of a box; the end
-        where there are less.
+        """Where `nbytes` that come from the store, or those of one box, end behind `start`.
+
+        The end of the file where there are fewer.
         """
         for name, extent in self.content.extents.items():
             begin, end = max(start, extent.start), extent.start + extent.length
@@ -68,18 +75,18 @@ class FileAnswer:
     async def pieces(
         self, start: int, stop: int, most_bytes: int = BOX_BYTES
     ) -> AsyncGenerator[memoryview, None]:
-        """The bytes from `start` to `stop`.
+        """The bytes `start` to `stop` (exclusive) of the file.
 
-        Variables are read box by box (see `sluice.engine.boxes`), each of at most `most_bytes`
-        where the store's chunks let it be; the next one while somebody has the last. Whoever stops
-        asking has ended what is read. Raises a StoreError where the store does not do its part.
+        Variables are read box by box (see `sluice.engine.boxes`), each of at most `most_bytes` or a
+        row of chunks, and one box ahead of the consumer. Closing the generator ends the reading.
+        Raises a StoreError where the store fails.
         """
         file = self.content
         window = Window(start, stop, file.between)
         for piece in window.put(0, memoryview(file.head)):
             yield piece
         parts = _parts(self, start, stop, most_bytes)
-        async with aclosing(ahead(parts, self._read)) as found:
+        async with aclosing(read_ahead(parts, self._read)) as found:
             async for part, values in found:
                 offset = part.offset
                 for stored in self._stored(part, values):
@@ -94,7 +101,7 @@ class FileAnswer:
     ) -> AsyncGenerator[tuple[Hashable, Array], None]:
         """Each variable and its values, box by box, in the order of the file; see `pieces`."""
         parts = _parts(self, 0, self.size, most_bytes)
-        async with aclosing(ahead(parts, self._read)) as found:
+        async with aclosing(read_ahead(parts, self._read)) as found:
             async for part, (values,) in found:
                 yield part.boxes[0][0], values
 
@@ -123,8 +130,8 @@ async def file_of(
 ) -> FileAnswer:
     """The planned answer as a file.
 
-    Reads the variables of which the file has to know values before it has a size; `meter` counts
-    their texts. Raises what the format has against the answer, and a StoreError.
+    Reads the variables on whose values the size of the file depends; `meter` counts their texts.
+    Raises NotAcceptable where the format cannot hold the answer, and a StoreError.
     """
     plan = as_written(plan, file_format)
     names = dict.fromkeys([*plan.moving, *_to_know(plan, file_format)])
@@ -138,7 +145,7 @@ async def _with_known(
     fragments: FragmentCache,
     read: Mapping[Hashable, xr.Variable],
 ) -> FileAnswer:
-    """The file, for which these variables were read."""
+    """The file, with the variables in `read` known."""
     known, pending = {**plan.reading.variables, **read}, plan.reading.pending
     variables = {n: known[n] if n in known else pending[n] for n in plan.schema.variables}
 
@@ -148,18 +155,49 @@ async def _with_known(
         return plan.grid(name, itemsize).chunks(must)
 
     coords, attrs = plan.schema.coord_names, plan.reading.attrs
-    request = canonical_request(plan.found, plan.selection.variables, fragments.name)
-    answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks, request)
-    # Headers of thousands of variables, and indexes of many chunks, take their time.
+    request = _canonical_request(plan, fragments.name)
+    answer = UnreadAnswer(variables, known, coords, attrs, fragments.names, chunks, request)
+    # In a thread: headers of thousands of variables and indexes of many chunks take a while.
     return FileAnswer(plan, await in_thread(file_format.content, answer))
+
+
+def _canonical_request(plan: Plan, dataset: str) -> str:
+    """The one spelling of all requests for this answer, to which a format can be appended.
+
+    It is written into files: by positions, so that it does not depend on how they were asked for.
+    """
+    found, asked = plan.found, plan.selection.variables
+    pairs = [] if asked is None else [("variables", ",".join(asked))]
+    pairs += [(name, _spelled(found.positions[name])) for name in sorted(found.positions)]
+    if found.pointwise:
+        pairs.append(("pointwise", ",".join(found.pointwise)))
+    # Labels in place of the stored ones do not follow from the positions.
+    pairs += [(f"{name}_from", str(labels[0])) for name, labels in sorted(found.labels.items())]
+    query = "".join(f"{quote(name)}={quote(text, safe=',:/')}&" for name, text in pairs)
+    return f"/datasets/{dataset}/isel?{query}"
+
+
+def _spelled(found: Indexer) -> str:
+    """Positions along a dimension; of many the ends, how many they are, and a digest."""
+    match found:
+        case int():
+            return str(found)
+        case slice():
+            ends = [found.start, found.stop, *([] if found.step in (None, 1) else [found.step])]
+            return ":".join("" if end is None else str(end) for end in ends)
+        case _ if len(found) <= _MOST_LISTED:
+            return ",".join(map(str, found.tolist()))
+        case _:
+            digest = blake2b(found.tobytes(), digest_size=8).hexdigest()
+            return f"{found[0]},..,{found[-1]}({len(found)},{digest})"
 
 
 async def file_size(
     plan: Plan, file_format: FileFormat, fragments: FragmentCache, *, in_memory: bool = False
 ) -> int | None:
-    """The length of the planned answer as a file; None where that follows from values.
+    """The size of the planned answer as a file; None where that depends on values in the store.
 
-    Those that are `in_memory` just now may be looked at. Reads nothing.
+    With `in_memory`, values in the chunk cache are used. Reads nothing.
     """
     plan = as_written(plan, file_format)
     names = [] if file_format.deflated else _to_know(plan, file_format)
@@ -176,7 +214,7 @@ async def file_size(
 
 
 def _moved(plan: Plan) -> dict[Hashable, xr.Variable]:
-    """The coordinates that answer under other labels; zeros stand for bounds in the store."""
+    """The plan's `moving` variables without reading: bounds that are in the store become zeros."""
     names = plan.moving
     if not names:
         return {}
@@ -197,14 +235,14 @@ def _moved(plan: Plan) -> dict[Hashable, xr.Variable]:
 
 def _to_know(plan: Plan, file_format: FileFormat) -> list[Hashable]:
     """The variables that must be read before the file has a size."""
-    if plan.keys is None:
+    if not plan.reading.divisible:
         return list(plan.reading.pending)
     moving = plan.moving
     return [name for name in decided_in(plan, file_format) if name not in moving]
 
 
 def _parts(file: FileAnswer, start: int, stop: int, most_bytes: int) -> Iterator[_Part]:
-    """The boxes that have the bytes from `start` to `stop`, in the order of the file."""
+    """The boxes that have the bytes `start` to `stop` of the file, in the order of the file."""
     soon = stop - start > most_bytes
     for name, extent in file.content.extents.items():
         first = max(start - extent.start, 0)
@@ -219,7 +257,7 @@ def _parts(file: FileAnswer, start: int, stop: int, most_bytes: int) -> Iterator
 def _record_parts(
     file: FileAnswer, records: Records[Hashable], start: int, stop: int, most_bytes: int
 ) -> Iterator[_Part]:
-    """The rows that have the bytes from `start` to `stop`, of all variables that have records."""
+    """The rows that have the bytes `start` to `stop` of the file, of all variables with records."""
     first = max(start - records.start, 0) // records.nbytes
     last = min(-(-(stop - records.start) // records.nbytes), records.count)
     itemsizes = file.content.itemsizes

@@ -1,4 +1,4 @@
-"""What it costs to read a planned answer as a file, box by box, and what is too much of it."""
+"""What it costs to read a planned answer as a file, box by box, and when that is too much."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from sluice.engine.estimates import deciding_excess
 from sluice.engine.plan import Plan
 from sluice.errors import LimitError
 
-# Of a box of values that is read at once; where rows of chunks are wider, of one of these.
+# The size of a box of values, which is read at once; one row of chunks may have more.
 BOX_BYTES: Final = 8 * 2**20
-# Of the chunks that such a box touches, decoded.
+# The decoded size of the chunks that such a box touches.
 BOX_CHUNK_BYTES: Final = 256 * 2**20
-# So many values that decide how they are written are read before the first byte.
+# How many values may be read before the first byte, where the file's layout depends on them.
 MOST_DECIDING_CELLS: Final = 4 * 2**20
-# Of a text or another object of Python, beside the array that it is in.
+# A Python object, such as a text, beside its place in an array.
 _OBJECT_BYTES: Final = 64
 
 
 def file_costs(plan: Plan, file_format: FileFormat) -> Costs:
-    """What the `pieces` of the whole planned file cost, and have in memory; reads nothing."""
+    """What reading the whole planned file by `FileAnswer.pieces` costs; reads nothing."""
     plan = as_written(plan, file_format)
     costs, decided = box_costs(plan, file_format), decided_in(plan, file_format)
     if not decided:
@@ -39,9 +39,9 @@ def file_costs(plan: Plan, file_format: FileFormat) -> Costs:
 
 
 def cells_excess(plan: Plan, file_format: FileFormat) -> LimitError | None:
-    """What is raised where too much must be in memory before the file has a size; None where not.
+    """The error where too many values must be read before the file's size is known; else None.
 
-    Reads nothing. Raises what the format has against the answer.
+    Reads nothing. Raises NotAcceptable where the format cannot hold the answer.
     """
     plan = as_written(plan, file_format)
     cells = {n: math.prod(plan.schema.variables[n].shape) for n in decided_in(plan, file_format)}
@@ -52,7 +52,7 @@ def cells_excess(plan: Plan, file_format: FileFormat) -> LimitError | None:
 
 
 def _held_bytes(variable: VariableReadPlan) -> int:
-    """What a variable takes in memory whose values decide: objects of Python, or arrays of them."""
+    """Memory of a variable whose values are read first: its array, objects and their encoding."""
     dtype = variable.dtype
     each = 4 * dtype.itemsize if dtype.kind in "fiu" else dtype.itemsize + _OBJECT_BYTES
     return math.prod(variable.shape) * each
@@ -61,7 +61,7 @@ def _held_bytes(variable: VariableReadPlan) -> int:
 def box_costs(
     plan: Plan, file_format: FileFormat | None = None, most_bytes: int = BOX_BYTES
 ) -> Costs:
-    """What it costs to read all variables in boxes of at most so many bytes."""
+    """What it costs to read all variables in boxes of at most `most_bytes`."""
     stops: dict[Hashable, dict[Hashable, Ends]] = {}
     count = largest = 0
     chunked = None if file_format is None else file_format.chunked
@@ -95,7 +95,7 @@ def box_costs(
 
 
 def _record_ends(plan: Plan, grids: Mapping[Hashable, Grid], most_bytes: int) -> Ends:
-    """After which rows a part ends of variables that are written row by row together."""
+    """After which rows the parts end of variables that are written together, row by row."""
     most_rows = most_rows_of(plan, grids, most_bytes)
     length = next(iter(grids.values())).shape[0]
     parts = record_rows(grids.values(), 0, length, most_rows)
@@ -103,7 +103,7 @@ def _record_ends(plan: Plan, grids: Mapping[Hashable, Grid], most_bytes: int) ->
 
 
 def most_rows_of(plan: Plan, grids: Mapping[Hashable, Grid], most_bytes: int) -> int:
-    """How many rows of all of them are read at once, where the store's chunks let it be."""
+    """How many rows of all these variables are read at once; a row of chunks may have more."""
     rows = [most_bytes // max(1, sum(map(_row_bytes, grids.values())))]
     for name, grid in grids.items():
         rows.append(box_bytes(plan, name, most_bytes) // max(1, _row_bytes(grid)))
@@ -116,9 +116,9 @@ def _row_bytes(grid: Grid) -> int:
 
 
 def box_bytes(plan: Plan, name: Hashable, most_bytes: int) -> int:
-    """The most bytes of a box of the variable: less than `most_bytes` where it is of many chunks.
+    """The most bytes of a box of the variable: fewer than `most_bytes` where it takes many chunks.
 
-    So there is progress to be seen, and a window, however little is taken of each chunk.
+    So boxes come steadily, and memory is bounded, however little is taken of each chunk.
     """
     variable = plan.reading.pending.get(name)
     if variable is None:
@@ -131,12 +131,12 @@ def box_bytes(plan: Plan, name: Hashable, most_bytes: int) -> int:
 
 
 def as_written(plan: Plan, file_format: FileFormat) -> Plan:
-    """The plan as the file has its values, which are read from where the least is decoded."""
+    """The plan for this format: packed values where it keeps them, from the cheapest copies."""
     plan = plan.as_stored() if file_format.stored else plan
     return plan.reading_least(partial(box_costs, file_format=file_format))
 
 
 def decided_in(plan: Plan, file_format: FileFormat) -> list[Hashable]:
-    """The variables whose values decide what the file says of them."""
+    """The variables on whose values the file's headers depend."""
     pending = plan.reading.pending.items()
     return [name for name, one in pending if file_format.decided_by_values(name, one)]

@@ -1,8 +1,8 @@
-"""What answers of a dataset have shown of it: values of its variables, and how fast work goes.
+"""Statistics of past answers, from which sizes and times of new ones are estimated.
 
-A few values of each variable that was answered are kept, with their places, and how long answers
-were: what is told of others follows from the values in what they have in common. What is known of
-the rest are the bounds of its type.
+Of each dataset are kept: samples of values of the variables that were answered, with their places;
+the sizes of answers; and how fast reading and writing went. The size of a new answer in a text
+format is estimated by the sampled values that lie within it (see `sluice.engine.text_sizes`).
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from sluice.engine.plan import Plan
 from sluice.engine.slabs import Cut, Slab
 from sluice.instrumentation import Phases
 
-# So many values tell the mean length of all within a few percent.
+# The size of a sample: it gives the mean length of all values within a few percent.
 _SAMPLED: Final = 2048
 _SAMPLED_TEXT_BYTES: Final = 2**14
-# Of so many variables values are kept, and of so many boxes of each: five MiB of numbers.
+# Samples are kept of so many variables, and of so many boxes of each: five MiB of numbers.
 _MOST_VARIABLES: Final = 64
 _MOST_BOXES: Final = 3
 _MOST_SIZES: Final = 512
-# Of positions that are looked for one by one.
+# So many positions of a list are compared one by one; longer lists count as nothing in common.
 _MOST_POSITIONS: Final = 2**22
-# Of so many it takes a millisecond to pick some values.
+# Sampling so few variables takes a millisecond.
 _FEW_VARIABLES: Final = 16
-# What was measured last counts for so much beside all that was before.
+# The weight of the last measurement beside the mean of all before it.
 _NEWEST: Final = 0.3
-# Shorter work is measured badly.
+# Work on fewer bytes is too short to be measured.
 _LEAST_BYTES: Final = 2**18
-# A slow store and a busy core: what is said as long as nothing was measured.
+# Seconds per byte before anything was measured: those of a slow store and a busy core.
 _READ_PACE: Final = 1 / 100e6
 _WRITE_PACE: Final = 1 / 50e6
 
-# The positions that an answer has along each dimension of a variable of the store.
+# The positions along each dimension of a stored variable that an answer takes.
 Box: TypeAlias = tuple[range | NDArray[np.int64], ...]
 
 
 @record
 class Sample:
-    """Some `values` of a `box` of a variable that was answered: all of them, if it is `whole`.
+    """Some `values` of a `box` of a variable that was answered; all of them if it is `whole`.
 
-    `places` are theirs in the box, as of its cells in C order.
+    `places` are their numbers among the cells of the box in C order.
     """
 
     box: Box
@@ -66,12 +66,12 @@ class Sample:
         return sum([array.nbytes for array in (self.values, self.places, *lists)])
 
     def shared(self, other: Box) -> int:
-        """How many cells of the other box are in this one."""
+        """How many cells this box and the `other` have in common."""
         both = zip(self.box, other, strict=True)
         return math.prod([_common(own, asked) for own, asked in both])
 
     def within(self, other: Box) -> Array:
-        """The values that are in the other box, too."""
+        """The sampled values that lie in the other box as well."""
         if not self.box:
             return self.values
         shape = tuple(map(len, self.box))
@@ -84,7 +84,7 @@ class Sample:
 
 
 def _common(own: range | Array, asked: range | Array) -> int:
-    """How many of the `asked` positions are among the `own`; none where that takes long."""
+    """How many of the `asked` positions are among the `own`; 0 where counting would take long."""
     if isinstance(own, range) and isinstance(asked, range) and own.step in (1, -1):
         step = abs(asked.step)
         first = _start(asked)
@@ -104,7 +104,7 @@ def _stop(positions: range) -> int:
 
 
 def _has(positions: range | Array, wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of the `wanted` positions are among these."""
+    """For each of the `wanted` positions, whether it is among these."""
     if isinstance(positions, range):
         between = (wanted >= _start(positions)) & (wanted < _stop(positions))
         between &= (wanted - positions.start) % positions.step == 0
@@ -121,10 +121,10 @@ def _at(positions: range | Array, indexes: NDArray[np.int64]) -> NDArray[np.int6
 
 
 def box_of(plan: Plan, name: Hashable) -> Box | None:
-    """Where a variable of the answer lies in the store.
+    """The box of the store in which a variable of the answer lies.
 
-    None where that is no box: of points, of positions that come twice, and of values that answer
-    as others.
+    None where it is not a box: for points, repeated positions, and coordinates that answer under
+    other labels.
     """
     found, moving = plan.found, plan.moving
     dims = plan.prepared.dataset.variables[name].dims
@@ -145,9 +145,9 @@ def box_of(plan: Plan, name: Hashable) -> Box | None:
 
 
 def bounds_of(dtype: DType) -> tuple[int, int] | None:
-    """The fewest and the most letters of a value of this type in a text; None if there is no most.
+    """The fewest and the most characters of a value of this type in a text; None without a most.
 
-    What is missing can be no text at all.
+    The fewest are 0 where a missing value is an empty text.
     """
     match dtype.kind:
         case "b":
@@ -165,8 +165,8 @@ def bounds_of(dtype: DType) -> tuple[int, int] | None:
             return None
 
 
-class Watch:
-    """Sees the values of one answer, whole or in parts, and learns of them once it is `done`."""
+class Sampler:
+    """Samples the values of one answer, whole or in parts, for `learned` to keep when `done`."""
 
     def __init__(self, learned: Learned, plan: Plan) -> None:
         self._learned = learned
@@ -177,7 +177,7 @@ class Watch:
         self._seen: dict[Hashable, list[tuple[Array, NDArray[np.int64]]]] = {}
 
     async def see(self, slab: Slab) -> None:
-        """Decoded values of a part of the answer."""
+        """Take samples of a part of the answer, decoded."""
         if len(slab.variables) > _FEW_VARIABLES:
             await asyncio.to_thread(self._see, slab.cut, slab.variables)
         else:
@@ -190,7 +190,7 @@ class Watch:
             box = box_of(self._plan, name) if name not in self._boxes else self._boxes[name]
             shape, values = self._plan.schema.variables[name].shape, variables[name].values
             cells = math.prod(shape)
-            # Of others than numbers a few tell nothing of the rest.
+            # Types without bounds can be of any length: a sample tells nothing of the rest.
             if box is None or (cells > _SAMPLED and bounds_of(values.dtype) is None):
                 continue
             self._boxes[name] = box
@@ -209,16 +209,16 @@ class Watch:
             self._seen.setdefault(name, []).append((np.array(picked), np.asarray(flat)))
 
     def _picked(self, values: Array, cells: int) -> NDArray[np.int64]:
-        """Places in these values, all over, as many as they have of all `cells`."""
+        """Which values to sample, spread evenly: this part's share of a sample of all `cells`."""
         if cells <= _SAMPLED:
             return np.arange(values.size)
         count = int(_SAMPLED * values.size / cells + self._random.random())
-        # One of each part: what lies in blocks counts for what it has.
+        # One from each of equal stretches, so that blocks of equal values get their share.
         at = (np.arange(count) + self._random.random(count)) * (values.size / max(1, count))
         return np.minimum(at.astype(np.int64), values.size - 1)
 
     def done(self) -> None:
-        """All of the answer was seen."""
+        """The whole answer was seen: keep the samples."""
         for name, parts in self._seen.items():
             values = np.concatenate([part for part, _ in parts])
             if not len(values) or text_bytes(values) > _SAMPLED_TEXT_BYTES:
@@ -230,7 +230,7 @@ class Watch:
 
 
 class Learned:
-    """What answers of one dataset have shown: values of its variables, and how fast work goes."""
+    """The statistics of one dataset's answers: samples of values, sizes, and paces of work."""
 
     def __init__(self) -> None:
         self._samples: dict[Hashable, tuple[Sample, ...]] = {}
@@ -240,18 +240,18 @@ class Learned:
         self._paces: dict[str, float] = {}
 
     async def see_values(self, plan: Plan, variables: Mapping[Hashable, xr.Variable]) -> None:
-        """A planned answer was read whole, decoded."""
-        watch = Watch(self, plan)
-        await watch.see(Slab(Cut(tuple(variables), {}, frozenset(variables), True), variables))
-        watch.done()
+        """Sample the `variables` of a planned answer that was read whole, decoded."""
+        sampler = Sampler(self, plan)
+        await sampler.see(Slab(Cut(tuple(variables), {}, frozenset(variables), True), variables))
+        sampler.done()
 
     def keep(self, name: Hashable, sample: Sample) -> None:
-        """Values of a variable; what was seen first makes room, and what is known better."""
+        """Keep a sample, unless a better one is known; worse ones and the oldest make room."""
         while len(self._samples) >= _MOST_VARIABLES and name not in self._samples:
             self._replace(next(iter(self._samples)), ())
         known, cells = self._samples.get(name, ()), math.prod(map(len, sample.box))
         for one in known:
-            # A part tells more of itself than the whole does, if all of it is known.
+            # (A smaller box of which all values are known is better than a sample around it.)
             if one.shared(sample.box) == cells and (one.whole or not sample.whole):
                 return
         kept = [
@@ -260,7 +260,7 @@ class Learned:
             if (one.whole and not sample.whole)
             or sample.shared(one.box) < math.prod(map(len, one.box))
         ]
-        # Large ones tell of more than those that came last.
+        # The smallest boxes make room: large ones have more in common with others.
         kept.sort(key=lambda one: math.prod(map(len, one.box)))
         self._replace(name, (*kept[1 - _MOST_BOXES :], sample))
 
@@ -273,34 +273,34 @@ class Learned:
         self.nbytes += sum(one.nbytes for one in samples) - sum(one.nbytes for one in before)
 
     def samples(self, name: Hashable) -> Iterator[Sample]:
-        """What is known of a variable, box by box; of what came last, first."""
+        """The samples of a variable, the newest first."""
         return reversed(self._samples.get(name, ()))
 
     def see_size(self, tag: str, nbytes: int) -> None:
-        """The answer of this tag has so many bytes, before any coding."""
+        """The answer with this entity tag has `nbytes`, before any content coding."""
         if len(self._sizes) >= _MOST_SIZES and tag not in self._sizes:
             self._sizes.pop(next(iter(self._sizes)), None)
         self._sizes[tag] = nbytes
 
     def size(self, tag: str) -> int | None:
-        """How long the answer of this tag was; None where there was none."""
+        """The size of the answer with this entity tag; None if it was never sent."""
         return self._sizes.get(tag)
 
     def see_pace(self, work: str, nbytes: float, seconds: float) -> None:
-        """So many bytes took so long: decoded ones to be read, those of a format to be written."""
+        """`work` on so many bytes took so long: "read" (decoded bytes), or a format's name."""
         if nbytes >= _LEAST_BYTES and seconds > 0:
             pace = seconds / nbytes
             known = self._paces.get(work, pace)
             self._paces[work] = known + _NEWEST * (pace - known)
 
     def see_reading(self, plan: Plan, phases: Phases) -> None:
-        """The chunks of a planned answer that were not in memory were read in these phases."""
+        """Learn the pace of reading from the phases of a planned answer and its missed chunks."""
         seconds = max(phases.seconds.get("fetch", 0.0), phases.seconds.get("decode", 0.0))
         self.see_pace("read", phases.misses * plan.chunk_bytes / max(1, plan.chunks), seconds)
 
     def seconds(self, decoded_bytes: int, form: str, nbytes: int) -> tuple[float, bool]:
-        """How long it takes to read so much and to write `nbytes`, and whether that is rough."""
+        """Seconds to read so much and to write `nbytes` as `form`; and whether that is a guess."""
         paces = ((decoded_bytes, "read", _READ_PACE), (nbytes, form, _WRITE_PACE))
-        # A moment of either is nothing to be measured.
+        # What takes a moment needs no measurement.
         rough = any(size >= _LEAST_BYTES and work not in self._paces for size, work, _ in paces)
         return sum([size * self._paces.get(work, pace) for size, work, pace in paces]), rough

@@ -1,7 +1,7 @@
-"""Places on the globe -> positions of a dataset's grid: the cells that are nearest to them.
+"""From places on the globe to the nearest cells of a dataset's grid.
 
-Which variables are the longitudes and latitudes of cells is told by units, standard names and names
-(CF conventions 1.11, sections 4.1, 4.2 and 5.2).
+Longitudes and latitudes of cells are recognised by units, standard names and names (CF conventions
+1.11, sections 4.1, 4.2 and 5.2).
 """
 
 from __future__ import annotations
@@ -28,15 +28,13 @@ from sluice.errors import LimitError, QueryError, SelectionError
 from sluice.selection import Along, Label, Labels, Match, Near, Position, Positions, Selection
 
 _NAMES: Final = {"lon": "lon", "longitude": "lon", "lat": "lat", "latitude": "lat"}
-# The angles of a rotated pole's own axes are degrees, too.
+# Coordinates of a rotated pole: in degrees, but no longitudes and latitudes.
 _ROTATED: Final = ("grid_longitude", "grid_latitude")
-# Beyond so many widths of a cell a place lies outside of the grid.
+# A place farther from its cell than so many widths of a cell lies outside of the grid.
 MOST_WIDTHS: Final = 2
-# Farther than any label of an axis is, in its own units.
+# A tolerance that no label of an axis exceeds, in the axis' units.
 _ANYWHERE: Final = 1e6
-
-
-# So much is compared at once to know whether coordinates change.
+# The size of slabs in which coordinates are compared, to find out whether they change.
 _COMPARED_BYTES: Final = 2**23
 
 GridCells: TypeAlias = Cells | Crossed
@@ -46,9 +44,11 @@ GridCells: TypeAlias = Cells | Crossed
 class LonLat:
     """The variables that hold the longitudes and latitudes of a grid's cells.
 
-    `dims` are those of the grid, one or two. With `axes` they are a dimension's labels each, and
-    known; else variables whose values are in the store: `crossed` those of a dimension each, else
-    of one shape. There may be others for each position along a dimension that they are `over`.
+    lon, lat: the names of the variables.
+    dims: the dimensions of the grid, one or two.
+    axes: whether they are the index coordinates of two dimensions, and in memory.
+    crossed: whether they have a dimension each, and are in the store; else both have all of `dims`.
+    over: a further dimension, along which the coordinates may change; None without one.
     """
 
     lon: str
@@ -59,13 +59,13 @@ class LonLat:
     over: str | None = None
 
     def cells(self, lon: Array, lat: Array) -> GridCells:
-        """Its cells, whose longitudes and latitudes these are."""
+        """The grid's cells by the values of its longitudes and latitudes."""
         return Crossed(lon, lat) if self.crossed else Cells(lon, lat)
 
 
 @record
 class Located:
-    """Where the places lie: a position of each along the `dims`, and how far away that is."""
+    """The cells found: for each place its position along the `dims`, and its distance in km."""
 
     dims: tuple[str, ...]
     positions: tuple[tuple[int, ...], ...]
@@ -80,7 +80,7 @@ class Located:
 
 
 def grids_of(prepared: PreparedDataset) -> list[LonLat]:
-    """The grids of which longitudes and latitudes are known, the simpler ones first."""
+    """The grids whose longitudes and latitudes are recognised, the simpler ones first."""
     found: dict[tuple[str, ...], dict[str, str]] = {}
     variables = prepared.dataset.variables
     bounds = {bounds_of(variable) for variable in variables.values()}
@@ -106,7 +106,10 @@ def grids_of(prepared: PreparedDataset) -> list[LonLat]:
 
 
 def _crossed(found: Mapping[tuple[str, ...], Mapping[str, str]], axes: set[str]) -> list[LonLat]:
-    """The grids of longitudes along one dimension and latitudes along another, not both `axes`."""
+    """The grids with longitudes along one dimension and latitudes along another.
+
+    Without those whose coordinates are both `axes`.
+    """
     alone: dict[str, list[tuple[str, str]]] = {"lon": [], "lat": []}
     for dims, named in found.items():
         if len(dims) == 1 and len(named) == 1:
@@ -121,7 +124,7 @@ def _crossed(found: Mapping[tuple[str, ...], Mapping[str, str]], axes: set[str])
 
 
 def _meaning(name: str, attrs: Document) -> str | None:
-    """Whether a variable says it holds longitudes, ``lon``, or latitudes, ``lat``."""
+    """``lon`` for a variable of longitudes, ``lat`` for latitudes, None for others."""
     told = {key: attrs.get(key) for key in ("units", "standard_name")}
     units, standard = (text.strip() if isinstance(text, str) else "" for text in told.values())
     if standard in _ROTATED:
@@ -172,7 +175,7 @@ def _asked(prepared: PreparedDataset, names: Sequence[str] | None) -> Iterator[H
 
 
 def only_position(prepared: PreparedDataset, grid: LonLat, selection: Selection) -> int | None:
-    """The one position that is asked for of what the grid's coordinates are over; None: several."""
+    """The single position selected along the dimension `grid.over`; None for none, or several."""
     if grid.over is None:
         return None
     size, asked = prepared.sizes[grid.over], selection.along.get(grid.over)
@@ -185,21 +188,21 @@ def only_position(prepared: PreparedDataset, grid: LonLat, selection: Selection)
 
 
 def cells_plan(prepared: PreparedDataset, grid: LonLat, position: int | None) -> Plan:
-    """How the coordinates are read: at one position of what they are over, or all."""
+    """The plan to read the coordinates: at one position of `grid.over`, or at all (None)."""
     over = {} if grid.over is None or position is None else {grid.over: Position(position)}
     return plan(prepared, Selection(over, (grid.lon, grid.lat)))
 
 
 def compared(grid: LonLat) -> tuple[int, Rows]:
-    """In which slabs coordinates are read to be compared."""
+    """The size and the order of the slabs in which coordinates are read to be compared."""
     assert grid.over is not None
     return _COMPARED_BYTES, Rows((grid.over,), (grid.lon, grid.lat))
 
 
 async def read_cells(planned: Plan, grid: LonLat, position: int | None) -> GridCells | None:
-    """The cells of the grid; None where they are others for other positions.
+    """The cells of the grid; None where the coordinates change along `grid.over`.
 
-    Raises a StoreError where the store does not do its part.
+    Raises a StoreError where the store fails.
     """
     if grid.over is None or position is not None:
         found = await planned.read()
@@ -214,7 +217,7 @@ async def read_cells(planned: Plan, grid: LonLat, position: int | None) -> GridC
 
 
 def _go_on(grid: LonLat, slab: Slab, first: dict[str, Array]) -> bool:
-    """Whether all of the slab is as the very first position is."""
+    """Whether the coordinates are the same at all positions of the slab as at the `first`."""
     for name in (grid.lon, grid.lat):
         variable = slab.variables[name]
         values = np.moveaxis(variable.values, variable.dims.index(grid.over), 0)
@@ -226,7 +229,7 @@ def _go_on(grid: LonLat, slab: Slab, first: dict[str, Array]) -> bool:
 
 
 def changing(grid: LonLat) -> SelectionError:
-    """What is raised where one position must be chosen, since each has its own coordinates."""
+    """The error where one position must be chosen, since each has its own coordinates."""
     return SelectionError(
         f"at: {grid.lon} and {grid.lat} change along {grid.over}, so where the cells are depends on"
         f" it: choose one position of {grid.over}, such as isel[{grid.over}]=0",
@@ -236,7 +239,7 @@ def changing(grid: LonLat) -> SelectionError:
 
 
 def one_of(grid: LonLat, excess: LimitError | None) -> LimitError | None:
-    """The same refusal; it says that the coordinates of one position are less."""
+    """The same error; it advises to choose one position, whose coordinates are less to read."""
     if excess is None:
         return None
     detail = f"{excess.detail} All of {grid.lon} and {grid.lat} are compared: choose one position"
@@ -244,10 +247,10 @@ def one_of(grid: LonLat, excess: LimitError | None) -> LimitError | None:
 
 
 def locate(prepared: PreparedDataset, grid: LonLat, near: Near, cells: GridCells | None) -> Located:
-    """The nearest cell to each place; `cells` are those of a grid without axes.
+    """The nearest cell to each place; `cells` are None for a grid of `axes`.
 
-    Along axes it is the nearest label of each. Raises `SelectionError` for a place outside of the
-    grid, or farther from its cell than the tolerance.
+    On such a grid it is the one with the nearest label of each axis. Raises `SelectionError` for a
+    place outside of the grid, or farther from its cell than the tolerance.
     """
     found = _along_axes(prepared, grid, near) if cells is None else _in_cells(cells, near)
     for number, one in enumerate(found):
@@ -270,7 +273,7 @@ def _along_axes(prepared: PreparedDataset, grid: LonLat, near: Near) -> list[Nea
     along: dict[str, Along] = {grid.lat: Labels(lats, match), grid.lon: Labels(lons, match)}
     selection = Selection(along, pointwise=grid.dims)
     if not near.several:
-        # Refused without the number of the point.
+        # By single labels, so that errors do not speak of points.
         single: dict[str, Along] = {
             grid.lat: Label(lats[0], match),
             grid.lon: Label(lons[0], match),
@@ -312,7 +315,7 @@ def _check(found: Nearest, near: Near, number: int) -> None:
 
 
 def placed(selection: Selection, near: Near, found: Located) -> Selection:
-    """The selection with the positions that were `found`: points go together where several are."""
+    """The selection at the positions that were `found`; several places are read pointwise."""
     along = dict(selection.along)
     for number, name in enumerate(found.dims):
         indexes = tuple(position[number] for position in found.positions)
@@ -322,7 +325,7 @@ def placed(selection: Selection, near: Near, found: Located) -> Selection:
 
 
 def check_free(selection: Selection, grid: LonLat, near: Near) -> None:
-    """Raise `QueryError` where the selection asks along dimensions of the grid, too."""
+    """Raise `QueryError` where the selection already selects along dimensions of the grid."""
     for name in grid.dims:
         if name in selection.along:
             detail = f"at: it chooses along {' and '.join(grid.dims)}, and {name} is asked for, too"

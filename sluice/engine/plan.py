@@ -1,4 +1,4 @@
-"""The plan of a selection: what the answer will be and cost, and whether and how it is read."""
+"""The plan of a selection: what the answer will be, what it costs, and the ways to read it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sluice.aliases import Array
 from sluice.arrays.texts import TextMeter
 from sluice.axes.axis import Indexer
 from sluice.axes.resolve import Resolved, resolve
-from sluice.concurrency import ahead
+from sluice.concurrency import read_ahead
 from sluice.datasets import (
     DatasetReadPlan,
     ResultSchema,
@@ -25,6 +25,7 @@ from sluice.datasets import (
     relabel,
 )
 from sluice.datasets.copies import part_of
+from sluice.datasets.indexers import ALL
 from sluice.datasets.layout import Keys, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan, read_all
 from sluice.datasets.relabel import bounds_of
@@ -36,17 +37,16 @@ from sluice.selection import Along, Position, PositionSlice, Selection
 
 
 def _unmeasured() -> None:
-    """No meter: texts may be as long as they are."""
+    """No meter: the lengths of texts are not limited."""
 
 
-# Not frozen, which would take four times as long for each field; and no slots, for what is found
-# once.
+# Not frozen, which takes four times as long for each field; without slots, for cached properties.
 @dataclass(eq=False)
 class Plan:
-    """All that is known of an answer before anything is read; nothing of it changes.
+    """All that is known of an answer before anything is read; it never changes.
 
-    `found` are the positions that the selection means, and the labels under which the answer shows
-    them; `reading` is what the store is asked for.
+    `found` are the positions that were selected, and the labels under which the answer has them;
+    `reading` is what will be read from the store.
     """
 
     prepared: PreparedDataset
@@ -61,25 +61,25 @@ class Plan:
 
     @cached_property
     def keys(self) -> Keys | None:
-        """What is asked of each dimension, where that can be told in parts; else None."""
+        """The keys along each dimension; None where the answer cannot be read in parts."""
         return self.reading.keys
 
     @property
     def form(self) -> ResultSchema | None:
-        """What answers with the same text around their values have in common; None if unknown."""
+        """What answers have in common whose texts differ in values alone; None if unknown."""
         # Other labels bring other attributes.
         return None if self.found.labels else self.reading.schema
 
     @property
     def labels(self) -> Mapping[str, Array]:
-        """Labels by dimension where they are not the stored ones: they wrap round the globe."""
+        """Labels by dimension where they are not the stored ones: longitudes plus full circles."""
         return self.found.labels
 
     @property
     def key(self) -> tuple[Hashable, str]:
-        """What tells this answer from every other one of the dataset, however it was asked for.
+        """A key of this answer among those of the dataset, however it was asked for.
 
-        First what many answers share (variables and dimensions), then where that leads this one.
+        First what many answers share (variables and dimensions), then a text of the positions.
         """
         names, places = self.found.places
         return (self.selection.variables, names), places
@@ -107,8 +107,8 @@ class Plan:
     def as_stored(self) -> Plan:
         """The same plan, read as the store packs its values where metadata alone allows it.
 
-        See `sluice.datasets.cf_decode.stored_form`. What answers under other labels is decoded:
-        coordinates, and bounds that move with them.
+        See `sluice.datasets.cf_decode.stored_form`. Coordinates that answer under other labels, and
+        their bounds, are decoded all the same.
         """
         return self if self.reading.stored else self._stored
 
@@ -120,49 +120,46 @@ class Plan:
         return replace(self, reading=self.reading.as_stored(moving, labels))
 
     def read_cached(self) -> xr.Dataset | Plan:
-        """What `read` brings, if all of it is small and in memory just now; else what to `load`."""
+        """What `read` returns, if all of it is small and in memory; else a plan to `load`."""
         found = self.reading.read_cached()
         if isinstance(found, xr.Dataset):
             return relabel(found, self.found.labels) if self.found.labels else found
         return self if found is self.reading else replace(self, reading=found)
 
     async def read(self, meter: TextMeter | None = None) -> xr.Dataset:
-        """The answer as a plain Dataset in memory; `meter` counts its texts as they come.
+        """The answer as a plain Dataset in memory; `meter` counts its texts as they are read.
 
-        Raises a StoreError where the store does not do its part, LimitError from the `meter`.
+        Raises a StoreError where the store fails, LimitError from the `meter`.
         """
         return self._labelled(await self.reading.read(meter))
 
     async def load(self, meter: TextMeter | None = None) -> xr.Dataset:
-        """What `read` brings, for who has called `read_cached`."""
+        """What `read` returns, for callers that have tried `read_cached`."""
         return self._labelled(await self.reading.load(meter))
 
     @cached_property
     def whole_costs(self) -> Costs:
-        """What it costs to `read` the answer whole, its values among the memory; reads nothing."""
+        """What it costs to `read` the answer whole; its memory includes the answer."""
         reading = self.reading
         return self.costs(Parts(1, reading.schema.result_bytes, {}, True, reading.text_bytes))
 
     def slab_costs(self, most_bytes: int, order: Order = "variable") -> Costs:
-        """What `slabs` of this size in this order cost: how often chunks are decoded, and memory.
-
-        Reads nothing.
-        """
+        """What `slabs` of this size in this order cost, in decoded chunks and memory."""
         layout, reading = self.prepared.layout, self.reading
         if isinstance(order, Rows):
             pending = {n: one for n, one in reading.pending.items() if n in order.names}
             reading = replace(reading, pending=pending)
         parts = slab_parts(layout, reading, self.keys, most_bytes, order)
-        return costs_of(layout, reading, self.keys, parts)
+        return costs_of(layout, reading, parts)
 
     def costs(self, parts: Parts) -> Costs:
         """What it costs to read the answer in these parts."""
-        return costs_of(self.prepared.layout, self.reading, self.keys, parts)
+        return costs_of(self.prepared.layout, self.reading, parts)
 
     def reading_least(self, cost: Callable[[Plan], Costs]) -> Plan:
         """The same plan, with each variable read from the copy that takes the least decoding.
 
-        That is as `cost` says, for who does not read the answer whole.
+        `cost` says what a plan costs in the way it will be read.
         """
         reading = least_decoded(
             self.prepared.layout, self.reading, lambda one: cost(replace(self, reading=one))
@@ -179,10 +176,9 @@ class Plan:
     ) -> AsyncGenerator[Slab, None]:
         """The answer in parts, of which no more than two are in memory: see `sluice.engine.slabs`.
 
-        Each has at most half of `most_bytes`, but for what one row of chunks takes. The `budget` is
-        asked once, before anything is read, for the window of `slab_costs`, and has it back when
-        the last part was taken, or whoever asks stops (closes the generator). A `meter` is made for
-        each part, and counts its texts.
+        Each has at most half of `most_bytes`, or else one row of chunks. The window of `slab_costs`
+        is taken from the `budget` once, before anything is read, and given back at the end or when
+        the generator is closed. A `meter` is made for each part, and counts its texts.
         """
         async with AsyncExitStack() as held:
             if budget is not None:
@@ -196,14 +192,14 @@ class Plan:
                 return Slab(cut, await self._part(keys, cut, moved, meter()))
 
             parts = chain.from_iterable(way.cuts() for way in ways)
-            found = await held.enter_async_context(aclosing(ahead(parts, read)))
+            found = await held.enter_async_context(aclosing(read_ahead(parts, read)))
             async for slab in found:
                 yield slab
 
     def grid(self, name: Hashable, itemsize: int) -> Grid:
         """The shape of a variable of the answer, and where chunks of the store end in it.
 
-        Each of its values has `itemsize` bytes. What is in memory can be cut anywhere.
+        Each of its values has `itemsize` bytes in the file. Variables in memory have no such ends.
         """
         ends = self._ends.get(name)
         if ends is None:
@@ -212,11 +208,12 @@ class Plan:
 
     @cached_property
     def _ends(self) -> dict[Hashable, tuple[Ends | None, ...]]:
-        """Where chunks end, of variables that somebody has asked for."""
+        """The ends of chunks of the variables that `grid` was called for."""
         return {}
 
     def _ends_of(self, name: Hashable) -> tuple[Ends | None, ...]:
-        variable, layout, keys = self.schema.variables[name], self.prepared.layout, self.keys
+        variable, layout = self.schema.variables[name], self.prepared.layout
+        keys = self.reading.keys_of(name)
         prepared = layout.variables[name]
         if keys is None or not isinstance(prepared, StoredVariable):
             return (None,) * len(variable.shape)
@@ -228,14 +225,20 @@ class Plan:
         )
 
     async def box(self, name: Hashable, box: Box) -> Array:
-        """The values of a part of a variable that is not in memory."""
-        keys, layout = self.keys, self.prepared.layout
+        """The values of a part of a variable that is still in the store."""
+        keys, layout = self.reading.keys_of(name), self.prepared.layout
         assert keys is not None, "what is read in boxes has keys"
-        dims = self.schema.variables[name].dims
-        for dim, start, stop in zip(dims, box.starts, box.stops, strict=True):
-            keys = narrowed(keys, layout.sizes, {dim: range(start, stop)})
+        dims, sizes = self.schema.variables[name].dims, layout.sizes
         prepared = layout.variables[name]
         assert isinstance(prepared, StoredVariable)
+        if len(set(dims)) < len(dims):
+            # What has a dimension twice is cut in each place alone: there axes go by their numbers.
+            keys = {n: keys.get(dim, ALL) for n, dim in enumerate(prepared.dims)}
+            sizes = {n: layout.sizes[dim] for n, dim in enumerate(prepared.dims)}
+            dims = tuple([n for n, key in keys.items() if not isinstance(key, int)])
+            prepared = StoredVariable(tuple(sizes), {}, {}, prepared.array)
+        for dim, start, stop in zip(dims, box.starts, box.stops, strict=True):
+            keys = narrowed(keys, sizes, {dim: range(start, stop)})
         part = part_of(prepared, keys, dims, self.reading.pending[name])
         return (await part.read(name, passing=True)).values
 
@@ -246,7 +249,7 @@ class Plan:
         moved: Mapping[Hashable, xr.Variable],
         meter: TextMeter | None,
     ) -> dict[Hashable, xr.Variable]:
-        """The variables of a part; those that were `moved` are in memory."""
+        """The variables of a part; those in `moved` were read before."""
         if keys is None:
             whole = await self.read(meter)
             return {name: whole.variables[name] for name in cut.names}
@@ -272,7 +275,7 @@ class Plan:
     ) -> Mapping[Hashable, xr.Variable]:
         """Some variables of the answer, as `read` brings them."""
         names, moving = tuple(names), self.moving
-        # Not decoded where they are read as they are stored: floats do not hold all integers.
+        # (By this plan, which may be `as_stored`: decoded floats do not hold all integers.)
         own = {n: one for n, one in self.reading.pending.items() if n in names and n not in moving}
         others = [name for name in names if name not in own]
         found = dict(await read_all(own, meter))
@@ -282,12 +285,12 @@ class Plan:
         return found
 
     def of(self, names: Iterable[Hashable]) -> Plan:
-        """The same of some variables alone."""
+        """The plan of some of the variables alone."""
         asked = Selection(self.selection.along, tuple(map(str, names)), self.selection.pointwise)
         return plan(self.prepared, asked)
 
     async def _moved(self) -> Mapping[Hashable, xr.Variable]:
-        """The coordinates that answer under other labels, and their bounds: few, and small."""
+        """The `moving` variables, read; they are few and small."""
         return await self.read_variables(self.moving)
 
     @property

@@ -1,6 +1,6 @@
-"""What every selection needs of a dataset, found out once; what is told of it, and of a plan.
+"""A dataset prepared for selections: its axes and layout; and descriptions of it and of plans.
 
-Nothing here reads.
+Nothing here reads from the store.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _UNKNOWN: Final = {
     "calendar": None,
     "values": None,
 }
-# More labels than this, or longer ones, are told by their ends.
+# Of more labels than this, or longer ones, only the first and the last are shown.
 MOST_LABELS: Final = 1000
 MOST_LABEL_BYTES: Final = 2**16
-# Of a text that is an end no more letters are told.
+# A first or last label that is a longer text is cut.
 _MOST_LETTERS: Final = 1000
 # So many objects are compared in some 10 ms.
 _PIECE: Final = 8192
@@ -45,10 +45,10 @@ _PIECE: Final = 8192
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedDataset:
-    """An opened dataset with its `layout`, the axes of its index coordinates, what these stand
-    for, and its sizes.
+    """An opened dataset with its `layout`, the axes of its index coordinates, their roles, and its
+    sizes.
 
-    Nothing of it changes: requests share it.
+    It never changes: requests share it.
     """
 
     dataset: AsyncDataset
@@ -85,8 +85,8 @@ def describe_prepared(prepared: PreparedDataset) -> DocumentDict:
     """As `describe`, and for each coordinate the facts of its axis.
 
     ``role`` is X, Y, Z or T; ``ascending`` None where labels neither rise nor fall; ``wraps`` says
-    that the last label's other neighbour is the first; ``values`` are all labels where they are
-    at most `MOST_LABELS`. All of them are None for a coordinate without an index.
+    that the last and the first label are neighbours; ``values`` are all labels, if there are at
+    most `MOST_LABELS`. All of them are None for a coordinate without an index.
     """
     told = _described(prepared.dataset, prepared.axes)
     for name, coordinate in told["coords"].items():
@@ -125,7 +125,7 @@ def _few_values(values: Array) -> Array | None:
 
 
 def explain(plan: DatasetReadPlan, labels: Mapping[str, Array]) -> DocumentDict:
-    """Dimensions, costs and chosen coordinates of `plan`; `labels` as for `relabel`.
+    """Dimensions, costs and selected coordinates of `plan`; `labels` as for `relabel`.
 
     ``result_bytes`` is the answer in memory, ``chunks`` and ``chunk_bytes`` what must be decoded
     for it. A coordinate of more than `MOST_LABELS` labels, or of texts of more than
@@ -160,7 +160,7 @@ def _labels(data: Array) -> DocumentDict:
 
 
 def _texts(data: Array) -> Array:
-    """The labels as objects where they are texts of a fixed width, which most do not fill."""
+    """Labels that are texts of a fixed width as objects, which are as long as the texts are."""
     return data.astype(object) if data.dtype.kind in "US" else data
 
 
@@ -192,7 +192,7 @@ def _described(ds: xr.Dataset, axes: Mapping[str, Axis]) -> DocumentDict:
 
 
 def _coordinate(ds: xr.Dataset, name: Hashable, axis: Axis | None) -> DocumentDict:
-    """What is told of a coordinate; of a long one whose `axis` is known without looking at it."""
+    """The description of a coordinate; quick for a long one if its `axis` is given."""
     variable = ds.variables[name]
     least = most = step = None
     index = ds.xindexes.get(name)
@@ -222,7 +222,7 @@ def _range(labels: pd.Index) -> tuple[object, object]:
     """The smallest and the largest label, missing ones aside; None if they have no order."""
     try:
         if labels.dtype.kind == "O" and len(labels) > _PIECE:
-            # Objects are compared without a break, in which no other thread runs.
+            # In pieces: while objects are compared, no other thread runs.
             starts = range(0, len(labels), _PIECE)
             ends = [_range(labels[start : start + _PIECE]) for start in starts]
             labels = pd.Index([end for pair in ends for end in pair])

@@ -1,4 +1,4 @@
-"""An answer as a table that is written while it is read: a slab of rows after the other."""
+"""An answer as a table that is written while it is read: one slab of rows after the other."""
 
 from __future__ import annotations
 
@@ -18,28 +18,31 @@ from sluice.encoders.json_encoder import finest
 from sluice.encoders.tables import RowFormat, RowWriter, TableLayout, layout_of
 from sluice.engine.boxes import WINDOW_BYTES
 from sluice.engine.costs import AT_ONCE, MOST_TIMES, Costs
-from sluice.engine.learned import Watch
+from sluice.engine.learned import Sampler
 from sluice.engine.plan import Plan
 from sluice.engine.slabs import Rows, cuttings
 
-# Of two slabs of values, which are in memory at once; a row of chunks may have more.
+# The size of two slabs, which are in memory at once; a row of chunks may have more.
 SLABS_BYTES: Final = 16 * 2**20
-# Of chunks that are decoded for one slab, if it need not be more: so rows come soon, and often.
+# The most bytes of chunks that are decoded for one slab, if possible: so rows come soon and often.
 _DECODED_BYTES: Final = 512 * 2**20
-# Such a part of what is decoded for one slab is kept of small variables, so they are read once.
+# Small variables, of such a part of that together, are read once and kept.
 _KEPT_PART: Final = 64
-# So many times a window is as large as another where it has to be.
+# How many times as large a window may become where chunks would be decoded too often.
 _MOST_WINDOWS: Final = 4
-# So many are looked at in less than a millisecond.
+# So many instants are looked at in less than a millisecond.
 _FEW_INSTANTS: Final = 2**16
 
 
 @record
 class RowAnswer:
-    """A planned answer as the rows of a table, in this order of slabs, which have these costs.
+    """A planned answer as the rows of a table, read in slabs.
 
-    The `instants` are variables of which all values are looked at first, and read for that. To
-    write it takes so many bytes.
+    layout: the columns of the table.
+    order, most_bytes: how the slabs are cut (see `Plan.slabs`).
+    costs: what reading costs.
+    instants: variables of instants that are read twice: first to find how many digits they need.
+    writing_bytes: the memory that the format's writer takes.
     """
 
     plan: Plan
@@ -57,20 +60,20 @@ class RowAnswer:
 
     @property
     def most_times(self) -> int:
-        """How often the chunk is decoded that is decoded most often."""
+        """How often the chunk is decoded that is decoded most often; see `Costs`."""
         return self.costs.most_times
 
     async def pieces(
         self,
         rows: RowFormat,
         meter: Callable[[], TextMeter | None] = lambda: None,
-        watch: Watch | None = None,
+        sampler: Sampler | None = None,
     ) -> AsyncGenerator[Iterator[bytes], None]:
-        """The text of each slab, to be written in pieces of a few milliseconds before the next one.
+        """The bytes of each slab, as iterators whose steps take a few milliseconds.
 
-        Together they are what the format makes of the whole. A slab's texts are counted by a
-        `meter` of its own; the `watch` sees what was read. Whoever stops asking has ended what is
-        read. Raises a StoreError where the store does not do its part, LimitError from a meter.
+        Together they are what the format writes for the whole answer. Each slab's texts are counted
+        by a `meter` of its own; the `sampler` sees what was read. Closing the generator ends the
+        reading. Raises a StoreError where the store fails, LimitError from a meter.
         """
         found = await self._read_finest()
         whole: dict[Hashable, xr.Variable] = {}
@@ -78,8 +81,8 @@ class RowAnswer:
         async with aclosing(self.plan.slabs(self.most_bytes, self.order, meter=meter)) as slabs:
             async for slab in slabs:
                 cut, variables = slab.cut, slab.variables
-                if watch is not None:
-                    await watch.see(slab)
+                if sampler is not None:
+                    await sampler.see(slab)
                 if cut.first:
                     whole = {name: variables[name] for name in cut.whole}
                     writer = rows.writer(self.layout, await self._finest(whole) | found)
@@ -89,13 +92,13 @@ class RowAnswer:
                     text = chain(_head(writer, variables, self.plan.reading.attrs), text)
                 yield text
         yield writer.end()
-        if watch is not None:
-            watch.done()
+        if sampler is not None:
+            sampler.done()
 
     async def _finest(self, whole: Mapping[Hashable, xr.Variable]) -> dict[Hashable, Array]:
-        """The instants which need most digits of each variable that is in memory and has some.
+        """For each variable of instants in memory the value that needs the most digits.
 
-        How each of them is written follows from all.
+        All values are written with as many.
         """
         if self.costs.parts == 1:
             return {}
@@ -104,7 +107,7 @@ class RowAnswer:
         return {name: await _finest_of(np.asarray(known[name].data)) for name in names}
 
     async def _read_finest(self) -> dict[Hashable, Array]:
-        """The same of those that are not: they are read for that, slab by slab."""
+        """The same for the `instants` in the store, which are read for that, slab by slab."""
         found: dict[Hashable, Array] = {}
         if self.instants:
             order = replace(self.order, names=self.instants)
@@ -122,7 +125,7 @@ def _head(
     variables: Mapping[Hashable, xr.Variable],
     attrs: Mapping[Hashable, object],
 ) -> Iterator[bytes]:
-    """What comes before the first row, written once it is asked for."""
+    """What comes before the first row, written when it is consumed."""
     yield writer.head(variables, attrs)
 
 
@@ -138,11 +141,11 @@ def rows_of(
     decoded_bytes: int = _DECODED_BYTES,
     window_bytes: int = WINDOW_BYTES,
 ) -> RowAnswer:
-    """The planned answer as such rows, in slabs of at most half of `most_bytes` if they can.
+    """The planned answer as rows in this format, in slabs of at most half of `most_bytes`.
 
-    Where the chunks of all have more than `decoded_bytes` there are as many slabs as have so much
-    each. Rows of chunks are cut within windows of `window_bytes`, or up to four times as much where
-    chunks are decoded too often otherwise. Reads nothing; raises what `table_layout` raises.
+    Slabs are smaller where more than `decoded_bytes` of chunks would be decoded for each. Rows of
+    chunks are cut within windows of `window_bytes`, or up to four times as much where chunks would
+    be decoded too often otherwise. Reads nothing; raises what `layout_of` raises.
     """
     layout = layout_of(plan.schema, rows.name)
 
@@ -156,7 +159,7 @@ def rows_of(
 def _in_windows(
     plan: Plan, layout: TableLayout, most_bytes: int, decoded_bytes: int, window_bytes: int
 ) -> RowAnswer:
-    """The answer as it is planned."""
+    """The answer in the smallest windows in which no chunk is decoded too often."""
     names = tuple(c.variable for c in layout.columns if c.variable is not None)
     kept = min(most_bytes // AT_ONCE, decoded_bytes // _KEPT_PART)
     slabs = -(-plan.chunk_bytes // decoded_bytes)

@@ -1,8 +1,8 @@
-"""A planned answer in parts: along which dimensions it is cut, where, and what that costs.
+"""A planned answer in parts (slabs): along which dimensions it is cut, and where.
 
-A part ends where a chunk of the store ends, so that chunks are decoded once; only where variables
-have chunks of different lengths and are read together, where positions go back and forth, or where
-a row of chunks is too large for memory, some of them are decoded again: see `sluice.engine.costs`.
+A part ends where a chunk of the store ends, so that chunks are decoded once. Some are decoded again
+where variables with chunks of different lengths are read together, where positions go back and
+forth, and where a row of chunks is too large for memory: see `sluice.engine.costs`.
 """
 
 from __future__ import annotations
@@ -27,24 +27,25 @@ from sluice.datasets.read_plan import DatasetReadPlan
 from sluice.engine.boxes import WINDOW_BYTES, Ends, chunk_ends
 from sluice.engine.costs import AT_ONCE, MOST_TIMES, Parts, Stops
 
-# As long as any row of chunks.
+# A window that no row of chunks exceeds.
 _UNCUT: Final = 2**63
-# Of a text, beside its letters: an object of Python.
+# A text beside its letters: an object of Python.
 _OBJECT_BYTES: Final = 64
-# Where none was read: chunks are not cut as if their texts were long, nor put together as if short.
+# Lengths of texts before any was read: short ones, so that a row of chunks is not cut needlessly,
+# and long ones, so that not too many rows go into one part.
 _SHORT_TEXT_BYTES: Final = 16
 _LONG_TEXT_BYTES: Final = 1024
-# The part of an answer along each of some dimensions.
+# The part of an answer along each dimension that is cut.
 Ranges: TypeAlias = Mapping[Hashable, range]
 
 
 @record
 class Rows:
-    """The order of a table: rows of some variables, in C order along `dims`.
+    """The order of a table: rows of the variables `names`, in C order along `dims`.
 
-    A row of chunks that is larger than a window of so many bytes is cut within them; where one
-    position of a dimension is larger, each of its positions is cut along the next dimension.
-    Variables whose chunks have no more than `kept_bytes` together are read once, and kept.
+    A row of chunks of more than `window_bytes` is cut; if one position of the first dimension still
+    has more, each of its positions is cut along the next dimension, and so on. The smallest
+    variables, of at most `kept_bytes` together with their chunks, are read once and kept.
     """
 
     dims: tuple[Hashable, ...]
@@ -60,14 +61,14 @@ class Budget(Protocol):
     """Memory that many readers share."""
 
     def window(self, nbytes: int) -> AbstractAsyncContextManager[object]:
-        """So many bytes for as long as the block lasts, entered when they are there."""
+        """A block that has `nbytes` while it lasts, and is entered when they are free."""
 
 
 @record
 class Cut:
-    """A part of some variables: these `ranges` of the dimensions that they are cut along.
+    """One part of the variables `names`: the `ranges` of the dimensions that they are cut along.
 
-    Those of `names` that stand in `whole` are not cut; they are in the `first` part alone.
+    Variables in `whole` are not cut; they are in the `first` part alone.
     """
 
     names: tuple[Hashable, ...]
@@ -80,7 +81,7 @@ class Cut:
         return variable if name in self.whole else self.rows(variable)
 
     def rows(self, variable: xr.Variable) -> xr.Variable:
-        """The rows of a variable in memory."""
+        """This part's rows of a variable in memory."""
         cut = {d: slice(r.start, r.stop) for d, r in self.ranges.items() if d in variable.dims}
         return variable.isel(cut) if cut else variable
 
@@ -95,9 +96,10 @@ class Slab:
 
 @record
 class Cutting:
-    """How variables are cut: one by one along the `outer` dimensions, then after each of `ends`.
+    """How variables are cut: at each position of the `outer` dimensions, and at `ends` along `dim`.
 
-    These lie along `dim`; without one there is one part. Only those `along` are cut.
+    `outer` has the lengths of these dimensions. Without a `dim` there is one part. Only the
+    variables in `along` are cut.
     """
 
     names: tuple[Hashable, ...]
@@ -128,17 +130,17 @@ class Cutting:
         return stops
 
     def repeats(self, dims: Collection[Hashable]) -> int:
-        """How often all of a variable of these dimensions is read: once for each other position."""
+        """How often a variable is read: once for each position of `outer` dimensions it lacks."""
         return math.prod([n for d, n in self.outer.items() if d not in dims])
 
 
 def cuttings(
     layout: Layout, reading: DatasetReadPlan, keys: Keys | None, most_bytes: int, order: Order
 ) -> Iterator[Cutting]:
-    """How an answer is cut, in the order of its parts, of at most `most_bytes` if chunks let it be.
+    """How an answer is cut, in the order of its parts, of at most `most_bytes` or a row of chunks.
 
-    With `order` "variable" each variable comes after the other, with "row" all rows along the
-    first dimension together, as with `Rows`. Without `keys` the answer is one part.
+    With `order` "variable" one variable comes after the other; with "row" the rows of all variables
+    along the first dimension come together, as with `Rows`. Without `keys` there is one part.
     """
     schema = reading.schema
     names = order.names if isinstance(order, Rows) else tuple(schema.variables)
@@ -164,7 +166,7 @@ def _leading(schema: ResultSchema) -> tuple[Hashable, ...]:
 def _cutting(
     layout: Layout, reading: DatasetReadPlan, keys: Keys, most_bytes: int, rows: Rows
 ) -> Cutting:
-    """How the `rows` are cut along as many dimensions as it takes."""
+    """How the `rows` are cut: along as many dimensions as the window requires."""
     schema, kept = reading.schema, _kept(reading, rows)
     cut = [name for name in rows.names if name not in kept]
     dims = [d for d in rows.dims if schema.sizes[d] != 1] or rows.dims[:1]
@@ -189,7 +191,7 @@ def _cutting(
 
 
 def _kept(reading: DatasetReadPlan, rows: Rows) -> set[Hashable]:
-    """The variables that are read once, though rows are cut along their dimensions: small ones."""
+    """The variables that are read once although rows are cut along their dimensions."""
     sizes: dict[Hashable, int] = {}
     for name in rows.names:
         one = reading.pending.get(name)
@@ -211,7 +213,10 @@ def _is_cut(
     dim: Hashable,
     window_bytes: int,
 ) -> bool:
-    """Whether a variable is cut: what lacks a dimension is kept, unless it is too much for that."""
+    """Whether a variable is cut along `dim` and not kept in memory as a whole.
+
+    One that lacks `outer` dimensions is kept, unless it is too large for the window.
+    """
     dims = reading.schema.variables[name].dims
     if dim not in dims:
         return False
@@ -227,8 +232,7 @@ def _part_bytes(
 ) -> int:
     """The bytes of a variable at one position of each of these dimensions.
 
-    Texts count as long as those of the chunk with the longest ones that was read, else as
-    `unknown_bytes`.
+    Texts count with the largest mean length of any chunk that was read, or with `unknown_bytes`.
     """
     variable = reading.schema.variables[name]
     lengths = [n for d, n in zip(variable.dims, variable.shape, strict=True) if d not in dims]
@@ -240,9 +244,9 @@ def _part_bytes(
 
 
 def _joined(ends: Ends, most_rows: int, longest: int) -> Iterator[int]:
-    """The `ends` of parts that have at most so many rows, or one that is longer.
+    """The ends of parts, out of the `ends` of chunks: of at most `most_rows`, or one chunk.
 
-    What is longer than the `longest` is cut into equal parts.
+    A part of more rows than `longest` is cut into equal ones.
     """
     # (In lists NumPy's own search takes ten times as long.)
     known, start = ends.tolist(), 0
@@ -283,9 +287,9 @@ def slab_parts(
     most_bytes: int,
     order: Order,
 ) -> Parts:
-    """The parts of `cuttings` for who judges what they cost; reads nothing.
+    """The `Parts` of the `cuttings`, to find their costs; reads nothing.
 
-    Texts count as what is likely: how long they are is known once they are read.
+    Texts count with their likely length.
     """
     schema = reading.schema
     stops: dict[Hashable, Stops] = {}
@@ -308,7 +312,7 @@ def slab_parts(
 
 
 def narrowed(keys: Keys, sizes: Mapping[Hashable, int], ranges: Ranges) -> Keys:
-    """`keys` for these parts of the dimensions of the answer alone."""
+    """`keys` reduced to these `ranges` of the answer's dimensions."""
     part: dict[Hashable, Key] = dict(keys)
     for dim, rows in ranges.items():
         together = {d: k for d, k in keys.items() if isinstance(k, Points) and k.dim == dim}

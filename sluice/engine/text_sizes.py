@@ -1,7 +1,7 @@
-"""How long an answer will be as a text, told before it is written.
+"""The estimated size of an answer in a text format, before it is written.
 
-A text is as long as its values are: what is known of them (see `sluice.engine.learned`) says how
-long it is likely to be, and between what it is for sure.
+The length of a text follows from its values: sampled ones (see `sluice.engine.learned`) give the
+likely size of an answer, and bounds that it lies within.
 """
 
 from __future__ import annotations
@@ -23,38 +23,39 @@ from sluice.encoders.text_tables import TextRows
 from sluice.engine.learned import Learned, bounds_of, box_of
 from sluice.engine.plan import Plan
 
-# So many values that are in memory are written to tell how long all of them are.
+# How many values in memory are written, at most, to find the length of all.
 _WRITTEN: Final = 2**13
-# Standard deviations that nearly no mean is beyond, and the part of a size that they may be.
+# The bounds of a mean, in standard deviations of it.
 _SURE: Final = 3.5
-# (Less than a tenth: what is told is rounded.)
+# An estimate is rough unless its bounds are within this part of it: a tenth, less what is rounded.
 _WITHIN: Final = 0.095
-# The logarithm of how rarely so many values have nothing of what others have.
+# The weight of what a sample may have missed: minus the logarithm of a tolerated probability.
 _RARE: Final = 7.0
 
-# The texts of the values of a column; they may have more before them, but for values all the same.
+# The texts of a column's values; each may have a fixed text before it.
 Fields: TypeAlias = Callable[[Column, Array], list[str]]
 
 
 @record
 class _Length:
-    """The likely sum of the lengths of texts, in bytes, and between what it is for sure."""
+    """The `likely` sum of the lengths of texts, in bytes, and its bounds."""
 
     likely: float
     least: float
     most: float
 
     def times(self, factor: float, more: float = 0.0) -> _Length:
-        """So often as long, and `more`."""
+        """The length multiplied by `factor`, plus `more`."""
         ends = (self.likely, self.least, self.most)
         return _Length(*(length * factor + more for length in ends))
 
     def plus(self, other: _Length) -> _Length:
+        """The sum of both."""
         return _Length(self.likely + other.likely, self.least + other.least, self.most + other.most)
 
     @property
     def told(self) -> tuple[int, bool]:
-        """The length that is told, and whether it is rough: a tenth off, or more."""
+        """The estimate, and whether it is rough: it may be off by a tenth or more."""
         low, high = (1 - _WITHIN) * self.most, (1 + _WITHIN) * self.least
         if low > high:
             return round(self.likely), True
@@ -62,10 +63,10 @@ class _Length:
 
 
 def estimated_size(encoder: Encoder, plan: Plan, learned: Learned) -> tuple[int, bool]:
-    """The likely bytes of the answer in a format of text, and whether they are rough.
+    """The likely size in bytes of the answer in a text format, and whether it is rough.
 
-    They are not where what is known of values bounds them: all labels, and what `learned` has of
-    others. Writes some thousand values.
+    It is exact for what is in memory, such as labels; for other variables it depends on what
+    `learned` has of them. Writes some thousand values.
     """
     rows = encoder.rows
     by = _by_rows if encoder.grows == "rows" else _by_cells
@@ -79,7 +80,7 @@ def _json_fields(column: Column, values: Array) -> list[str]:
 
 
 def _by_cells(encoder: Encoder, plan: Plan, learned: Learned, fields: Fields) -> _Length:
-    """Of a format that has the values of each variable as nested lists."""
+    """The size in a format with the values of each variable as nested lists."""
     schema = plan.schema
     empty = len(encoder.encode(_stand_in(plan, dict.fromkeys(schema.sizes, 0), schema.sizes)))
     total = _Length(empty, empty, empty)
@@ -94,7 +95,7 @@ def _by_cells(encoder: Encoder, plan: Plan, learned: Learned, fields: Fields) ->
 
 
 def _brackets(shape: Sequence[int]) -> int:
-    """The letters around the values of nested lists: the brackets of each, and commas."""
+    """How many brackets and commas nested lists of this shape have."""
     lists, total = 1, 0
     for length in shape:
         total += lists * (2 + max(0, length - 1))
@@ -103,14 +104,14 @@ def _brackets(shape: Sequence[int]) -> int:
 
 
 def _by_rows(encoder: Encoder, plan: Plan, learned: Learned, fields: Fields) -> _Length:
-    """Of a format that has a row for each cell, and all variables in each."""
+    """The size in a format with a row for each cell, and all variables in each row."""
     schema, layout = plan.schema, layout_of(plan.schema)
     one = len(encoder.encode(_stand_in(plan, {d: min(1, n) for d, n in schema.sizes.items()})))
     if layout.count == 0:
         return _Length(one, one, one)
     around, blank = len(layout.columns), 0
     if isinstance(encoder.rows, TextRows):
-        # What one more row has beside its fields, and what a row of nothing has in place of it.
+        # What a row has beside its fields, and what a field has in a row of one empty field.
         around = len(encoder.rows.lines([["x"]] * around)) - around
         blank = len(encoder.rows.lines([[""]] * len(layout.columns))) - around
     one += around * (layout.count - 1)
@@ -127,9 +128,9 @@ def _by_rows(encoder: Encoder, plan: Plan, learned: Learned, fields: Fields) -> 
 
 
 def _column(plan: Plan, learned: Learned, column: Column, fields: Fields, blank: int) -> _Length:
-    """The texts of all values of a variable, or of positions."""
+    """The length of all values of a column, which are those of a variable or positions."""
     name, reading = column.variable, plan.reading
-    # What every text has before it.
+    # The length of the fixed text before each value.
     before = sum(_lengths(fields, column, np.zeros(1, bool))) - len("false")
     if name is None:
         length = plan.schema.sizes[column.dims[0]]
@@ -179,16 +180,17 @@ def _spread(
     whole: bool,
     even: bool,
 ) -> _Length:
-    """The texts of `cells`, some of which have these lengths: the `whole` of those that are
-    `shared`, or of them some all over, in their order one of each part if they lie `even`. Nothing
-    has a length beyond the `ends`.
+    """The length of the texts of `cells`, of which a sample has these `lengths`.
+
+    It is a sample of the cells that are `shared`: `whole` if it has all of them, `even` if it has
+    one from each of equal stretches in their order. No text is shorter or longer than the `ends`.
     """
     mean, (least, most), rest = float(np.mean(lengths)), ends, cells - shared
     low = high = mean
     if not whole:
         deviation = float(np.std(lengths))
         if even:
-            # What differs from part to part is no matter of chance (Cochran, "Sampling
+            # Differences between stretches do not add to the error of the mean (Cochran, "Sampling
             # Techniques", 5A.12: collapsed strata).
             steps = np.diff(lengths, append=lengths[:1])
             deviation = min(deviation, float(np.sqrt(np.mean(steps**2) / 2)))
@@ -204,7 +206,7 @@ def _spread(
 
 
 def _of_values(fields: Fields, column: Column, values: Array, before: int, blank: int) -> _Length:
-    """Of values in memory: of all of them, or of some all over where they are many."""
+    """The length of values in memory: of all of them, or of a random sample where they are many."""
     size, ends = values.size, _ends(values.dtype, before)
     if whole := size <= _WRITTEN or math.isinf(ends[1]):
         total = sum(_lengths(fields, column, values, blank))
@@ -216,7 +218,7 @@ def _of_values(fields: Fields, column: Column, values: Array, before: int, blank
 
 
 def _lengths(fields: Fields, column: Column, values: Array, blank: int = 0) -> list[int]:
-    """The bytes of the text of each value; `blank` is what counts for none."""
+    """The bytes of the text of each value; `blank` for an empty one."""
     texts = fields(column, values) if len(values) else []
     return [len(t if t.isascii() else t.encode()) or blank for t in texts]
 
@@ -228,7 +230,10 @@ def _zero(variable: AnswerVariable) -> Array:
 def _stand_in(
     plan: Plan, lengths: Mapping[Hashable, int], sizes: Mapping[Hashable, int] | None = None
 ) -> xr.Dataset:
-    """The answer of zeros, so long along each dimension; it says that it has these `sizes`."""
+    """The answer filled with zeros, of other `lengths` along each dimension than its `sizes` say.
+
+    `sizes` are the lengths if they are None.
+    """
     reading, schema = plan.reading, plan.schema
     found: NamedDict = {}
     for name, variable in schema.variables.items():
@@ -242,7 +247,7 @@ def _stand_in(
 
 
 def _guessed(dtype: DType) -> Array:
-    """Values such as there are many, in place of those that nobody has read."""
+    """Typical values of this type, in place of those that were never read."""
     random = np.random.default_rng(0)
     match dtype.kind:
         case "i" | "u":

@@ -1,4 +1,4 @@
-"""Key -> bytes. The only room that knows fsspec and obstore.
+"""Key -> bytes. The only package that knows fsspec and obstore.
 
 `AsyncFSMap`, `ObstoreMap` and `ZarrStoreSource` are three ways to be a `ByteSource`; `Filesystems`
 makes them from URLs and owns the connections. Names are loaded when they are first used.

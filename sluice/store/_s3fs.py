@@ -1,7 +1,7 @@
-"""What is used of s3fs, aiobotocore and aiohttp beyond what they document: nothing else touches it.
+"""All uses of undocumented names of s3fs, aiobotocore and aiohttp; no other module has any.
 
-`PRIVATE` names all of it, and a test says which of these names a newer version has moved. Where one
-is gone, values are read by s3fs itself (see `s3_reader`); only connecting and closing would fail.
+`PRIVATE` lists these names, and a test tells which of them a newer version has moved. Where one is
+gone, values are read by s3fs itself (see `s3_reader`); only connecting and closing would fail.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 
 from sluice.aliases import Document
-from sluice.store.http_messages import REGION_HEADER
+from sluice.store.http_headers import REGION_HEADER
 from sluice.store.http_reader import BoundedAnswer
 from sluice.store.readers import OURS, Opened
 from sluice.store.s3_requests import Keys
 
 PRIVATE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        # Names with an underscore of coroutines are what fsspec's asynchronous filesystems have.
+        # (Coroutines with an underscore are the interface of fsspec's asynchronous filesystems.)
         "s3fs.S3FileSystem": ("_call_s3", "_cat_file", "_find", "_ls", "_s3creator"),
         "aiobotocore.client.AioBaseClient": ("_endpoint", "_get_credentials"),
         "aiobotocore.httpsession.AIOHTTPSession": ("_get_session", "_proxy_config"),
@@ -35,7 +35,7 @@ PRIVATE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
-# What a client of botocore is to the type checker.
+# A client of botocore, which has no types.
 Client: TypeAlias = Any
 
 
@@ -53,13 +53,13 @@ class Answered(Protocol):
     headers: Mapping[str, str]
 
 
-# botocore tells its listeners of every request that it is about to send, and of every answer.
+# botocore's events for every request that it is about to send, and for every answer.
 GET_EVENT: Final = "before-send.s3.GetObject"
 GOT_EVENT: Final = "after-call.s3.GetObject"
 
 
 async def connect(options: Document) -> Opened:
-    """s3fs, connected. Its words; each request is tried once (see `sluice.store.retry_policy`)."""
+    """s3fs, connected, by its own options; each request is tried once (see `retry_policy`)."""
     config = {
         "http_session_cls": _BoundedSession,
         "max_pool_connections": 64,
@@ -75,10 +75,10 @@ async def connect(options: Document) -> Opened:
     fs.retries = 1
     if fs.session is None:
         fs.session = AioSession(**fs.kwargs)
-    # First of all handlers, those of clients come after it.
+    # Registered with the session, so that it runs before the handlers of clients.
     fs.session.register("needs-retry.s3.HeadBucket", _end_of_redirects)
     client = await fs.set_session()
-    # It reads the certificates that it trusts in a thread, which takes 60 ms: not in a request.
+    # The first connection loads the trusted certificates, which takes 60 ms: not in a request.
     with suppress(OSError, AttributeError):
         await connection_of(client, client.meta.endpoint_url)
     await _rehearse(fs, client)
@@ -91,10 +91,10 @@ async def connect(options: Document) -> Opened:
 
 
 async def _rehearse(fs: s3fs.S3FileSystem, client: Client) -> None:
-    """Have s3fs and botocore do once what the first request of a process would wait for.
+    """Fill the caches of s3fs and botocore that the first request of a process would wait for.
 
-    That are patterns of paths, rules of endpoints, a signature, the errors of the service's model:
-    5 to 10 ms. A GET is prepared and signed for its URL alone, and nothing is sent.
+    Patterns of paths, rules of endpoints, a signature, the error classes of the service's model
+    take 5 to 10 ms. A GET is prepared and signed for its URL alone, and nothing is sent.
     """
     # Without keys nothing is signed; whatever else fails here, a request will tell.
     with suppress(Exception):
@@ -104,7 +104,7 @@ async def _rehearse(fs: s3fs.S3FileSystem, client: Client) -> None:
 
 
 class _BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no types
-    """aiobotocore's session, with answers that know a bound (see `http_messages`)."""
+    """aiobotocore's session, with answers that know a bound (see `http_bodies`)."""
 
     async def _get_session(self, proxy_url: str | None) -> aiohttp.ClientSession:
         session: aiohttp.ClientSession = await super()._get_session(proxy_url)
@@ -115,9 +115,9 @@ class _BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has 
 def _end_of_redirects(
     request_dict: Document, response: tuple[Answered, object] | None, **_: object
 ) -> None:
-    """Of a bucket's HEAD that is redirected without a region, no other HEAD learns it.
+    """Stop botocore from repeating the HEAD of a bucket whose redirect names no region.
 
-    botocore would ask that again, and again for the answer of each, until the stack is full.
+    It would ask the same again to learn the region, without end, until the stack is full.
     """
     answered = None if response is None else response[0]
     if answered is None or answered.status_code not in (301, 302, 307, 308):
@@ -138,7 +138,7 @@ class S3Calls:
 
     @property
     def makes_every_request(self) -> bool:
-        """Whether something about it is s3fs's own business, so that nobody else may read."""
+        """Whether plain GETs could differ from what this s3fs does: then they are not made."""
         fs, theirs = type(self._fs), s3fs.S3FileSystem
         is_subclass = (
             fs._cat_file is not theirs._cat_file
@@ -146,12 +146,12 @@ class S3Calls:
             or fs.get_s3 is not theirs.get_s3
         )
         checksums = self._fs.config_kwargs.get("response_checksum_validation")
-        # Paths may name versions; and whoever writes that down wants bodies compared with the
-        # checksums that S3 keeps.
+        # With versions, paths may name one. With that option set, bodies have to be compared with
+        # the checksums that S3 keeps.
         return is_subclass or bool(self._fs.version_aware) or checksums == "when_supported"
 
     def client(self) -> Awaitable[Client]:
-        """The client that it has now: another one where it has connected anew."""
+        """The current client; another one after s3fs has connected anew."""
         client: Awaitable[Client] = self._fs.set_session()
         return client
 
@@ -180,7 +180,7 @@ class S3Calls:
 
 
 async def keys_of(client: Client) -> Keys | None:
-    """What `client` signs with just now, refreshed if that is due; None where it has no keys."""
+    """The credentials of `client`, refreshed if that is due; None where it has none."""
     credentials = client._get_credentials()
     if credentials is None:
         return None

@@ -1,7 +1,8 @@
 """Threads for stores that have only blocking calls, such as local files: each store its own share.
 
 A call to a disk that does not answer may never end, and a thread cannot be ended from outside. So
-what hangs takes from its own store alone, which is refused at once when it has nothing left.
+calls that hang use up the threads of their own store alone; once these are gone, further calls to
+it fail at once.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sluice.errors import StoreTimeout
 Made = TypeVar("Made")
 Given = TypeVarTuple("Given")
 
-# A call that nobody waits for any more, and that takes so long, hangs.
+# A call whose caller has left, and that has run for so long, counts as hanging.
 HUNG_SECONDS: Final = 5.0
 
 
@@ -36,7 +37,7 @@ class Calls(Protocol):
 
 
 class LoopCalls:
-    """Calls in the running loop's default executor: for whoever shares no `BlockingThreads`."""
+    """Calls in the running loop's default executor, where no `BlockingThreads` are shared."""
 
     async def run(self, path: str, call: Callable[[*Given], Made], *arguments: *Given) -> Made:
         """As `Calls` says."""
@@ -58,7 +59,7 @@ class _Call:
 
 
 class _Thread(threading.Thread):
-    """Makes one call after the other; nobody waits for its end, least of all the interpreter's."""
+    """Makes one call after the other; a daemon, so that one that hangs does not block the exit."""
 
     def __init__(
         self, ended: Callable[[_Thread, _Call, object, BaseException | None], None]
@@ -82,15 +83,15 @@ class _Thread(threading.Thread):
 class BlockingThreads:
     """At most `total` threads, of which each store has at most `per_store` at once.
 
-    A call whose caller has left goes on in its thread, and is counted apart: there may be
-    `per_store` of these of one store as well, and `total` of all. Belongs to one event loop.
+    A call whose caller has left goes on in its thread as an abandoned one. Those are counted apart:
+    there may be another `per_store` of one store, and `total` in all. Belongs to one event loop.
     """
 
     def __init__(self, *, per_store: int, total: int) -> None:
         self._per_store = per_store
         self._total = total
         self._stores: WeakValueDictionary[str, StoreThreads] = WeakValueDictionary()
-        # Stores with calls that wait, the one that had its turn least recently first.
+        # Stores with waiting calls; the one whose turn is longest ago comes first.
         self._waiting: dict[StoreThreads, None] = {}
         self._idle: list[_Thread] = []
         self._in_flight: dict[_Call, StoreThreads] = {}
@@ -105,14 +106,14 @@ class BlockingThreads:
         return threads
 
     def close(self) -> None:
-        """End the threads that have nothing to do, and the others when their calls end."""
+        """End idle threads now, and each of the others when its call ends."""
         self._closed = True
         while self._idle:
             self._idle.pop().calls.put(None)
 
     @property
     def has_lost_all(self) -> bool:
-        """Whether so many abandoned calls go on that no store may have another one."""
+        """Whether abandoned calls have used up all that may be abandoned."""
         return len(self._abandoned) >= self._total
 
     def wait(self, store: StoreThreads, call: _Call) -> None:
@@ -122,9 +123,9 @@ class BlockingThreads:
         self._begin_next()
 
     def leave(self, store: StoreThreads, call: _Call) -> None:
-        """The caller of `call` waits for it no more."""
+        """The caller of `call` has its result, or was cancelled: then the call is abandoned."""
         if self._in_flight.pop(call, None) is None:
-            # (A deque writes what it does not have into its error: all that was read.)
+            # (Not by trying: the error of `remove` would format the call, and its result in it.)
             if call in store.waiting:
                 store.waiting.remove(call)
             return
@@ -207,7 +208,7 @@ class StoreThreads:
         return made
 
     def refuse_waiting(self) -> None:
-        """Tell those who wait that they wait in vain, if they do."""
+        """Fail the waiting calls if the store's threads are all lost to calls that hang."""
         while self.waiting and self._hangs():
             call = self.waiting.popleft()
             if not call.done.done():

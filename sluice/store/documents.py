@@ -34,7 +34,7 @@ def json_object(data: bytes, name: str) -> dict[str, Any]:
 
 
 # What each kind of file begins with: RFC 1952 (gzip), RFC 8878 (zstd), the formats' own
-# specifications for the rest. LZMA's older form begins with nothing that others cannot.
+# specifications for the rest. The older form of LZMA has no such mark.
 _MAGIC: Final = (
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"\x1f\x8b", "gzip"),
@@ -47,7 +47,7 @@ _MAGIC: Final = (
 
 
 class _Stream(Protocol):
-    """What was compressed, of which no more is made than is read."""
+    """A decompressing file, which inflates no more than is read."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
@@ -79,7 +79,7 @@ def _zip(file: BytesIO) -> _Stream:
     return archive.open(archive.namelist()[0])
 
 
-# fsspec's names. Each gives a stream, of which no more is made than is read.
+# By fsspec's names.
 _OPENERS: Final[Mapping[str, Callable[[BytesIO], _Stream]]] = {
     "bz2": bz2.BZ2File,
     "gzip": _gzip,
@@ -89,7 +89,7 @@ _OPENERS: Final[Mapping[str, Callable[[BytesIO], _Stream]]] = {
     "zip": _zip,
     "zstd": _zstd,
 }
-# From the data itself; fsspec's own word.
+# fsspec's word for a compression that is found out from the data.
 INFER: Final = "infer"
 
 
@@ -108,9 +108,9 @@ def check_compression(name: object) -> None:
 
 
 def decompressed(data: bytes, name: str, *, compression: str | None, most_bytes: int) -> bytes:
-    """`data` as it was before it was compressed; itself where it is not.
+    """`data` decompressed; itself where it is not compressed.
 
-    How it was is told by `compression` or else by its first bytes, and by a `name` in ``.lzma``.
+    By `compression`, or else as its first bytes, or a `name` in ``.lzma``, say.
 
     Raises:
         MetadataError: it is longer than `most_bytes`, or does not decompress.
@@ -157,9 +157,9 @@ def _opened(
 
 
 def _is_whole_zstd(data: bytes) -> bool:
-    """Whether no frame of Zstandard ends early, of which the library says nothing (RFC 8878, 3.1).
+    """Whether all Zstandard frames are complete (RFC 8878, 3.1): the library does not check that.
 
-    What is no frame is left to the library.
+    True for what is no frame, which the library refuses.
     """
     import zstandard
 

@@ -1,4 +1,4 @@
-"""Which failure is which: one reading of what fsspec, botocore, aiohttp and obstore raise."""
+"""Classifies what fsspec, botocore, aiohttp and obstore raise, and words it as a `StoreError`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from sluice.errors import (
     plain_words,
     redacted,
 )
-from sluice.store.http_messages import OversizedBody, asked_pause, named_region
+from sluice.store.http_bodies import OversizedBody
+from sluice.store.http_headers import asked_pause, named_region
 
 
 class Kind(Enum):
@@ -27,12 +28,12 @@ class Kind(Enum):
 
     MISSING_KEY = auto()
     MISSING_ROOT = auto()
-    PAST_END = auto()
+    PAST_END = auto()  # the range begins behind the end of the value
     REFUSED = auto()
     TIMEOUT = auto()
-    FALTERED = auto()
-    SLOWED = auto()
-    ELSEWHERE = auto()
+    FALTERED = auto()  # it may pass
+    SLOWED = auto()  # the store asks for fewer requests
+    ELSEWHERE = auto()  # the bucket is in another region
     OVERSIZED = auto()
     FAILED = auto()
 
@@ -50,22 +51,22 @@ CODES = {
     **dict.fromkeys(
         ("ExpiredToken", "InvalidToken", "RequestTimeTooSkewed", "AllAccessDisabled"), Kind.REFUSED
     ),
-    # The bucket is another region's, and nobody followed.
+    # The bucket is in another region, and the library did not follow.
     **dict.fromkeys(("PermanentRedirect", "TemporaryRedirect", "Redirect"), Kind.ELSEWHERE),
     **dict.fromkeys(("AuthorizationHeaderMalformed", "301", "307", "308"), Kind.ELSEWHERE),
     **dict.fromkeys(("RequestTimeout", "408", "504", "524"), Kind.TIMEOUT),
-    # What the store says of its load, and not of its health (S3's and Azure's words for it).
+    # The store is overloaded, not broken (codes of S3 and Azure).
     **dict.fromkeys(
         ("SlowDown", "ServerBusy", "TooManyRequests", "Throttling", "ThrottlingException"),
         Kind.SLOWED,
     ),
     **dict.fromkeys(("RequestLimitExceeded", "BandwidthLimitExceeded", "429"), Kind.SLOWED),
     **dict.fromkeys(("InternalError", "ServiceUnavailable"), Kind.FALTERED),
-    # Those above 509 are a proxy's word for an origin that is down.
+    # Statuses above 509 are those of a proxy whose origin is down.
     **dict.fromkeys(map(str, (500, 502, 503, 507, 509, *range(520, 524))), Kind.FALTERED),
 }
 
-# Exceptions of libraries that are not imported here for the sake of an `isinstance`.
+# Names of exception classes; their libraries are not imported for the sake of an `isinstance`.
 REFUSING_CLASSES = frozenset(
     {
         "NoCredentialsError",
@@ -89,8 +90,7 @@ FALTERING_CLASSES = frozenset(
     }
 )
 
-# What aiohttp raises of redirects without an end, or to what is no address: other tries meet the
-# same.
+# What aiohttp raises for endless redirects, and for those to no valid address: no retry helps.
 LOST_CLASSES = frozenset({"TooManyRedirects", "InvalidURL"})
 LEADS_NOWHERE = "its redirects lead nowhere"
 
@@ -100,7 +100,7 @@ S3_READ_ADVICE = (
 )
 S3_LIST_ADVICE = "Listing needs s3:ListBucket on the bucket."
 
-# Where it is not a permission that lacks, by code or by botocore's words.
+# Advice where no permission is missing but the keys are wrong, by code or botocore's message.
 CREDENTIALS_ADVICE = {
     "ExpiredToken": "The credentials have expired: renew them.",
     "InvalidToken": "The session token is not one of the store's: renew the credentials.",
@@ -116,7 +116,7 @@ _S3_CODE = re.compile(r"<Code>(\w+)</Code>")
 _S3_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
 
 
-# What libraries put around what a system or another library told them.
+# What libraries put around a message of the system or of another library.
 _SURROUNDINGS = re.compile(
     r"^Generic \w+ error: (Error performing \w+ \S+ in \S+ - )?"
     r"|^\[SSL: \w+\] | \(_ssl\.c:\d+\)$|^\w+Error: "
@@ -205,10 +205,7 @@ def _kind_of_class(cls: type[BaseException]) -> Kind:
 
 
 def reason_of(error: BaseException) -> str:
-    """The shortest honest account of `error`: the server's own words where it gave some.
-
-    No word of ours or of a library's code is in it: an operator reads it.
-    """
+    """Why it failed, in few words for an operator: the server's own words where it gave some."""
     for link in causes(error):
         response = getattr(link, "response", None)
         if isinstance(response, dict) and response.get("Error"):
@@ -245,7 +242,10 @@ def _account(error: BaseException) -> str:
 
 
 def in_words(name: str) -> str:
-    """A name of several words as these, where it is that of an error: ``ServerTimeoutError``."""
+    """The name of an error class in words (``ServerTimeoutError``: server timeout error).
+
+    Other names, such as codes of S3, are returned as they are.
+    """
     name, ending = re.subn(r"(Error|Exception)$", " error", name)
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).strip().lower() if ending else name
 
@@ -255,7 +255,7 @@ def failure_of(
 ) -> StoreError:
     """The `StoreError` for what a library raised while `doing`; see `store_error`.
 
-    With what the answer said besides: when to come back, or the region to go to.
+    With what the answer's headers say: after which pause to retry, or in which region to look.
     """
     kind = kind_of(error)
     pause = next(filter(_is_known, map(asked_pause, causes(error))), None)
@@ -282,7 +282,7 @@ def region_advice(region: str | None) -> str:
     )
 
 
-# What is raised for each kind, and its words before what was being done.
+# What is raised for each kind, and how its message begins.
 _RAISED: Mapping[Kind, tuple[type[StoreError], str]] = MappingProxyType(
     {
         Kind.REFUSED: (StoreRefused, "The store refused"),
@@ -304,8 +304,8 @@ def store_error(
 ) -> StoreError:
     """The `StoreError` for a failure of this `kind` while `doing` (such as "reading x of y").
 
-    `advice` says what to grant if the `reason` does not say that the keys themselves are wrong, or
-    where to go.
+    `advice` is for refusals, unless the `reason` says that the keys themselves are wrong, and for
+    buckets of another region.
     """
     raised, words = _RAISED[kind]
     if kind is Kind.REFUSED:

@@ -1,4 +1,4 @@
-"""From a URL and its options to a source of bytes; owns every connection."""
+"""Sources made from URLs and storage options; the owner of all their connections."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sluice.store.addresses import (
     check_url,
     split_document,
     split_url,
-    store_of,
+    store_key,
 )
 from sluice.store.blocking import BlockingThreads, Calls, LoopCalls
 from sluice.store.fsmap import AsyncFSMap
@@ -40,9 +40,9 @@ from sluice.store.protocols import (
     imported,
     reader_for,
 )
-from sluice.store.readers import BlockingReader, Opened, Reader
-from sluice.store.reference_roots import ReferenceRoots
-from sluice.store.resilient import Watch
+from sluice.store.readers import BlockingReader, FilesystemReader, Opened
+from sluice.store.reference_roots import ReferenceRoots, RootedTargets
+from sluice.store.resilient import GuardedStores
 from sluice.store.source import ByteSource
 
 if TYPE_CHECKING:
@@ -55,19 +55,20 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A filesystem and its one reader, which keeps what it has learned for all stores on it."""
+    """A filesystem and its one reader, which remembers how its buckets are read for all stores."""
 
     fs: AsyncFileSystem
-    reader: Reader
+    reader: FilesystemReader
 
 
 class Filesystems:
     """Makes sources; the same protocol and options share one filesystem and connection pool.
 
-    It belongs to the loop that it is entered on, and closes there what it opened. A value of which
-    its reader says nothing, such as a metadata document, has at most `document_bytes`, a document
-    of references, once decompressed, `reference_bytes`; of those that are long one at a time is
-    read and parsed. Blocking calls are made by `threads`, of each store its own.
+    It belongs to the loop that it is entered on, and closes there what it opened. Values that are
+    read without a bound of their own, such as metadata documents, have at most `document_bytes`
+    (None: any number), documents of references, once decompressed, `reference_bytes`; long ones of
+    these are read and parsed one at a time. Blocking calls are made by `threads`, in which each
+    store has its own share; without, in the loop's default executor.
     """
 
     def __init__(
@@ -112,14 +113,14 @@ class Filesystems:
         engine: Engine = "s3fs",
         concurrency: int | None = 64,
         reference_roots: Iterable[str] = (),
-        watch: Watch | None = None,
+        guarded: GuardedStores | None = None,
     ) -> ByteSource:
         """The source of `url`, which may be a local path.
 
-        Nothing of the store itself is read, except the document behind ``reference://``, whose
-        references may read below `reference_roots` as well (see `ReferenceRoots`). It is read
-        through `watch`, without one it is tried once. At most `concurrency` requests run at once;
-        None is for a source whose reader has a gate, as a `ResilientSource` has.
+        Nothing of the store is read but the document behind ``reference://``: by the retry policy
+        of `guarded`, or else with one try. Its references may read below `reference_roots`, too
+        (see `ReferenceRoots`). At most `concurrency` requests run at once; None is for a source
+        inside of a `ResilientSource`, which has a gate.
 
         Raises:
             CatalogError: `check_url` refuses it, its options are not the engine's, or an extra is
@@ -133,17 +134,17 @@ class Filesystems:
         protocol, path = split_url(url)
         if protocol == REFERENCE:
             roots = ReferenceRoots.of(storage_options, reference_roots)
-            return await self._references(path, storage_options, roots, concurrency, watch)
+            return await self._references(path, storage_options, roots, concurrency, guarded)
         if engine == "obstore":
             return await self._obstore_s3(path, storage_options, concurrency)
         made = await self._connected(protocol, storage_options)
-        reader = _read_by(made, self._calls(store_of(url, storage_options)))
+        reader = _read_by(made, self._calls(store_key(url, storage_options)))
         return self._map(url, made.fs, concurrency, reader)
 
     async def target(self, url: str, storage_options: Document) -> TargetStore:
-        """A store that can be written to at `url`, which may be a local path.
+        """A zarr-python store to write to at `url`, which may be a local path.
 
-        Raises CatalogError as `source` does, and for what nobody can write to.
+        Raises CatalogError as `source` does, and for protocols that cannot be written to.
         """
         from sluice.store.zarr_store import target_store
 
@@ -166,7 +167,7 @@ class Filesystems:
         return LoopCalls() if self._threads is None else self._threads.of(store)
 
     def _map(
-        self, url: str, fs: AsyncFileSystem, concurrency: int | None, reader: Reader
+        self, url: str, fs: AsyncFileSystem, concurrency: int | None, reader: FilesystemReader
     ) -> AsyncFSMap:
         most = self._document_bytes
         return AsyncFSMap(url, fs, reader=reader, concurrency=concurrency, most_bytes=most)
@@ -174,7 +175,7 @@ class Filesystems:
     async def _connected(
         self, protocol: str, options: Document, *, outside: bool = False
     ) -> Connected:
-        """The filesystem; one that connects `outside` alone where its kind knows the difference."""
+        """The filesystem; with `outside` one that connects to no inner address, if there is one."""
         check_protocol(protocol, "url")
         kind = KIND_OF[protocol]
         connect = (kind.connect_outside if outside else None) or kind.connect
@@ -183,6 +184,9 @@ class Filesystems:
 
         async def make() -> Connected:
             opened = await _opened(protocol, connect, options)
+            if self._closed:
+                await opened.aclose()
+                raise RuntimeError("These filesystems are closed")
             self._closing.push_async_callback(opened.aclose)
             self._made[name] = connected = Connected(opened.fs, reader_for(opened.fs))
             return connected
@@ -211,27 +215,27 @@ class Filesystems:
         options: Document,
         roots: ReferenceRoots,
         concurrency: int | None,
-        watch: Watch | None,
+        guarded: GuardedStores | None,
     ) -> AsyncFSMap:
-        from sluice.store.reference_reader import ReferenceReader, RootedTargets
+        from sluice.store.reference_reader import ReferenceReader
 
-        calls = self._calls(store_of(f"{REFERENCE}://{path}", options))
+        calls = self._calls(store_key(f"{REFERENCE}://{path}", options))
         fo, remote = options["fo"], options.get("remote_protocol")
         protocols: set[str] = set()
         if remote:
             check_target_protocol(remote)
             protocols.add(remote)
         if isinstance(fo, str) and references.is_table(fo):
-            target, _ = self._opening(options)
+            target, _ = _document_options(options)
             table = partial(references.table_filesystem, fo, target, calls)
-            fs = await _watched(watch, fo, target, table)
+            fs = await _by_policy(guarded, fo, target, table)
         else:
-            fs = await self._document(fo, options, watch)
+            fs = await self._document(fo, options, guarded)
             protocols |= references.protocols_of(fs)
         connect = partial(self._target_reader, options, calls)
         for protocol in sorted(protocols):
-            # Now, so that an extra that is not installed, or a wrong option, shows at once. By what
-            # is no protocol of targets only those references fail that have it.
+            # Now, so that a missing extra or a wrong option shows when the store is opened. What is
+            # not reached by any root fails later, for the references that use it.
             if roots.reaches(protocol):
                 await connect(protocol, True)
         reader = ReferenceReader(fs, RootedTargets(roots, connect, calls), calls)
@@ -239,8 +243,8 @@ class Filesystems:
 
     async def _target_reader(
         self, options: Document, calls: Calls, protocol: str, named: bool
-    ) -> Reader:
-        """What reads targets by `protocol`; by the web, inner addresses only where one is named."""
+    ) -> FilesystemReader:
+        """The reader of targets by `protocol`; it reads inner web addresses only if `named`."""
         remote = options.get("remote_protocol") or ""
         # `remote_options` are meant for the one protocol that they go with.
         meant = canonical(remote) == canonical(protocol) or (not remote and protocol not in LOCAL)
@@ -253,41 +257,42 @@ class Filesystems:
         return HttpReader(made.fs, follows=False)
 
     async def _document(
-        self, fo: str | Document, options: Document, watch: Watch | None
+        self, fo: str | Document, options: Document, guarded: GuardedStores | None
     ) -> ReferenceFileSystem:
         if not isinstance(fo, str):
             return await self._documents.given(fo)
-        target_options, compression = self._opening(options)
+        target_options, compression = _document_options(options)
         folder, name = split_document(fo)
         made = await self._connected(split_url(folder)[0], target_options)
-        # What hangs takes from this document alone, and not from others in its folder.
-        reader = _read_by(made, self._calls(store_of(fo, target_options)))
+        # With threads of its own: a document that hangs does not block others in its folder.
+        reader = _read_by(made, self._calls(store_key(fo, target_options)))
         source = self._map(folder, made.fs, 1, reader)
 
         async def read(stored_bytes: int) -> bytes | None:
             get = partial(source.get, name, most_bytes=stored_bytes)
-            return await _watched(watch, fo, target_options, get)
+            return await _by_policy(guarded, fo, target_options, get)
 
         return await self._documents.read(read, redacted(fo), compression)
 
-    def _opening(self, options: Document) -> tuple[Document, str | None]:
-        """The options of the filesystem of the references, and how they are compressed."""
-        given = dict(options.get("target_options") or {})
-        compression = given.pop("compression", None)
-        return given, compression
+
+def _document_options(options: Document) -> tuple[Document, str | None]:
+    """The options of the document's filesystem, and how the document is compressed."""
+    given = dict(options.get("target_options") or {})
+    compression = given.pop("compression", None)
+    return given, compression
 
 
-async def _watched(
-    watch: Watch | None, fo: str, options: Document, ask: Callable[[], Awaitable[Answer]]
+async def _by_policy(
+    guarded: GuardedStores | None, fo: str, options: Document, ask: Callable[[], Awaitable[Answer]]
 ) -> Answer:
-    """What is read of the references at `fo`, by the retry policy that its store gets."""
-    if watch is None:
+    """What `ask`, a read of the references at `fo`, returns, by the retry policy of its store."""
+    if guarded is None:
         return await ask()
-    return await watch.ask(fo, options, ask, doing=f"reading the references {redacted(fo)}")
+    return await guarded.ask(fo, options, ask, doing=f"reading the references {redacted(fo)}")
 
 
-def _read_by(made: Connected, calls: Calls) -> Reader:
-    """The reader of `made`; where its calls block, one that makes them by those of its store."""
+def _read_by(made: Connected, calls: Calls) -> FilesystemReader:
+    """The reader of `made`; where its calls block, one that makes them by `calls`."""
     return reader_for(made.fs, calls) if isinstance(made.reader, BlockingReader) else made.reader
 
 

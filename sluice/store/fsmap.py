@@ -12,9 +12,9 @@ from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
 from sluice.errors import StoreError, StoreMissing, redacted
 from sluice.store.failures import Kind, failure_of, kind_of
-from sluice.store.http_messages import LISTING_BYTES, bounded_answers
+from sluice.store.http_bodies import LISTING_BYTES, bounded_answers
 from sluice.store.protocols import filesystem_kind, reader_for
-from sluice.store.readers import PartReader, Reader, TaggingReader
+from sluice.store.readers import FilesystemReader, PartReader, TaggingReader
 from sluice.store.source import (
     ByteSource,
     NotModified,
@@ -24,6 +24,7 @@ from sluice.store.source import (
     check_range,
     gate_of,
     get_untagged,
+    is_empty_range,
     joined,
     resolved,
 )
@@ -38,7 +39,7 @@ class AsyncFSMap(ByteSource):
 
     The filesystem belongs to whoever made it: the map neither connects nor closes it. Maps of one
     filesystem may share its `reader`, and with it what that has learned of their buckets.
-    `most_bytes` bounds the values of which the reader of a key says nothing.
+    `most_bytes` bounds values that are read without a bound of their own.
 
     Raises:
         TypeError: `fs` is not asynchronous, or was not made for use on a running loop.
@@ -50,13 +51,13 @@ class AsyncFSMap(ByteSource):
         fs: AsyncFileSystem,
         *,
         concurrency: int | None = 64,
-        reader: Reader | None = None,
+        reader: FilesystemReader | None = None,
         most_bytes: int | None = None,
     ) -> None:
         _check_asynchronous(fs)
         self.fs = fs
         self.root: str = str(fs._strip_protocol(root)).rstrip("/")
-        # What stands before each key, where that is all that there is to its path.
+        # The prefix of every path, where a path is no more than that and the key.
         self._before = f"{self.root}/" if self.root and "://" not in self.root else None
         self._reader = reader_for(fs) if reader is None else reader
         self._parts = self._reader if isinstance(self._reader, PartReader) else None
@@ -78,14 +79,13 @@ class AsyncFSMap(ByteSource):
         """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
 
         Raises:
-            ValueError: not a range (see `sluice.store.http_messages`).
+            ValueError: not a range (see `sluice.store.source.check_range`).
             StoreOversized: the value has more than `most_bytes`, found out before all came.
             StoreRefused, StoreMissing, StoreTimeout, StoreError: the store did not do its part.
         """
         if end is not None:
             check_range(start, end)
-            if start == end:
-                # An empty range cannot be written in a Range header.
+            if is_empty_range(start, end):
                 return b"" if await self.exists(key) else None
         most_bytes = self._most_bytes if most_bytes is None else most_bytes
         async with self._gate:
@@ -99,7 +99,7 @@ class AsyncFSMap(ByteSource):
     ) -> Part | None:
         """The range as of `get`, and the size of the whole; see `PartSource`.
 
-        Where a filesystem does not tell it with a range, it is asked for besides.
+        A filesystem that does not tell the size with a range is asked for it first.
         """
         check_range(start, end)
         reader, path = self._reader, self._path(key)
@@ -133,7 +133,7 @@ class AsyncFSMap(ByteSource):
                 return None if empty is None else Tagged(empty, None)
 
     async def modified(self, key: str) -> float | None:
-        """When `key` was written last, where its filesystem tells times; never raises for it."""
+        """As `DatedSource.modified`; None also where asking fails."""
         async with self._gate:
             try:
                 info = await self.fs._info(self._path(key))
@@ -194,6 +194,7 @@ class AsyncFSMap(ByteSource):
                 return []
 
     async def _no_value(self, error: Exception, key: str) -> bytes | None:
+        """What a failed read means: nothing of a value, no such key, or else a StoreError."""
         if isinstance(error, StoreError):
             raise error
         match kind_of(error):
@@ -207,6 +208,7 @@ class AsyncFSMap(ByteSource):
                 raise self._failure(error, f"reading {key} of {self._name}", advice) from error
 
     async def _confirm_root(self) -> None:
+        """Raise StoreMissing where the root is gone: then an absent key means nothing."""
         try:
             there = await self._reader.root_is_there(self.root)
         except Exception as error:

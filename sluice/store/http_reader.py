@@ -1,4 +1,4 @@
-"""A web server, opened and read, whatever it makes of the Range header."""
+"""Web servers: connecting, reading (also of those that ignore the Range header), index pages."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from fsspec.implementations.http import HTTPFileSystem
 
 from sluice.aliases import Document
 from sluice.errors import StoreError, redacted
-from sluice.store.addresses import outer_socket, outward_redirects
 from sluice.store.failures import S3Answer
-from sluice.store.http_messages import (
+from sluice.store.http_bodies import (
     LISTING_BYTES,
     UNPAUSED_BYTES,
     Bound,
@@ -26,30 +25,28 @@ from sluice.store.http_messages import (
     body_beginning,
     body_part,
     bound_of_answers,
-    check_content_range,
     most_of_answer,
-    part_told,
-    range_header,
-    tag_of,
     uncoded,
     whole_body,
 )
+from sluice.store.http_headers import check_content_range, part_told, range_header, tag_of
+from sluice.store.inner_network import outer_socket, outward_redirects
 from sluice.store.readers import OURS, Opened, Redirected
 from sluice.store.source import NotModified, Part, Tagged, joined, resolved
 
-# How requests are made whose bodies `sluice.store.http_messages` reads.
+# Options of requests whose bodies `http_bodies.whole_body` or `body_part` reads.
 WHOLE: Final = MappingProxyType({"read_bufsize": UNPAUSED_BYTES, "auto_decompress": False})
-# What a server answers that fails, or that is asked too often.
+# Statuses of a server that fails, or that is asked too often.
 BUSY_STATUSES: Final = frozenset({429, 500, 503})
 # Statuses that send a GET elsewhere (RFC 9110, section 15.4).
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class BoundedAnswer(aiohttp.ClientResponse):
-    """An answer whose body is bounded where the read that asked for it is."""
+    """An answer whose body is bounded where the request was made in `bounded_answers`."""
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        """As aiohttp's own, with a body that counts."""
+        """As aiohttp's own; then the body counts its bytes."""
         await super().start(connection)
         bound = bound_of_answers.get()
         if bound is not None:
@@ -102,7 +99,7 @@ async def connect(options: Document) -> Opened:
 
 
 async def connect_outside(options: Document) -> Opened:
-    """As `connect`, without connections to inner addresses (see `addresses`).
+    """As `connect`, without connections to inner addresses (see `inner_network`).
 
     Behind a proxy that the options name it is the proxy that connects, and knows where names lead.
     """
@@ -121,7 +118,7 @@ class HttpReader:
 
     def __init__(self, fs: AsyncFileSystem, *, follows: bool = True) -> None:
         self._fs = fs
-        # Without: where a server sends this reader instead is raised, as Redirected.
+        # If not, a redirect is raised as Redirected, for the caller to judge.
         self._follows = follows
 
     async def read(
@@ -138,7 +135,7 @@ class HttpReader:
             return Part(data, 0, len(data))
         async with self._answer(path, {"Range": byte_range}) as response:
             came = response.headers
-            if _coding(response):  # a part of what is coded is no part of the value
+            if _coding(response):  # a range of the coded bytes is none of the value
                 whole = await _value(response, most_bytes)
                 first, last = resolved(start, end, len(whole))
                 return Part(whole[first:last], first, len(whole))
@@ -164,7 +161,7 @@ class HttpReader:
     async def _answer(
         self, path: str, asked: Mapping[str, str]
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The good answer to a GET, of whose body nothing is read yet."""
+        """The answer to a successful GET; its body is still to be read."""
         always = {**self._fs.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
         options = {**self._fs.kwargs, **WHOLE, "headers": {**always, **asked}}
         if not self._follows:
@@ -220,13 +217,13 @@ class HttpReader:
 
 
 async def _busy(response: aiohttp.ClientResponse) -> Exception:
-    """The failure in the server's own words: buckets are read by HTTP as well."""
+    """The failure with S3's error document, if the answer has one: buckets are read by HTTP too."""
     beginning = await body_beginning(response)
     return S3Answer(response.status, response.reason, response.headers, beginning)
 
 
 async def _value(response: aiohttp.ClientResponse, most_bytes: int | None) -> bytes:
-    """The whole value, which some servers code though nobody asked for that."""
+    """The whole value, decoded where the server applied a content coding that nobody asked for."""
     body = await whole_body(response, most_bytes)
     coding = _coding(response)
     if coding and response.status == 206:
@@ -258,13 +255,19 @@ class _Links(HTMLParser):
 
 
 def names_below(url: str, page: str) -> list[str]:
-    """Names directly below `url`; links to parents, sort orders and elsewhere are none."""
+    """Names directly below `url` that an index `page` links to.
+
+    Links to parents, sort orders, other places and to what is no address are left out.
+    """
     base = urlsplit(url)
     links = _Links()
     links.feed(page)
     names: dict[str, None] = {}
     for target in links.targets:
-        link = urlsplit(urljoin(url, target))
+        try:
+            link = urlsplit(urljoin(url, target))
+        except ValueError:
+            continue
         name = unquote(link.path[len(base.path) :])
         inside = link.netloc == base.netloc and link.path.startswith(base.path)
         if inside and name and not link.query and "/" not in name.rstrip("/"):

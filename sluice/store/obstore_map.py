@@ -22,13 +22,8 @@ from sluice.store.failures import (
     s3_error,
     store_error,
 )
-from sluice.store.http_messages import (
-    OversizedBody,
-    PartTaken,
-    most_of_answer,
-    named_region,
-    settled_tag,
-)
+from sluice.store.http_bodies import OversizedBody, PartTaken, most_of_answer
+from sluice.store.http_headers import named_region, settled_tag
 from sluice.store.source import (
     ByteSource,
     Part,
@@ -37,6 +32,7 @@ from sluice.store.source import (
     below,
     check_range,
     gate_of,
+    is_empty_range,
     joined,
     resolved,
 )
@@ -70,8 +66,8 @@ class ObstoreMap(ByteSource):
     """A `ByteSource` over the prefix `root` of an obstore store.
 
     obstore's fsspec adapter is not used: it has no suffix ranges. The store has nothing to close.
-    `most_bytes` bounds the values of which the reader of a key says nothing. (What obstore reads
-    for itself, such as the documents of errors, ends with the time that a request may take.)
+    `most_bytes` bounds values that are read without a bound of their own. (What obstore reads for
+    itself, such as the documents of errors, is bounded by the time of a request alone.)
     """
 
     def __init__(
@@ -102,12 +98,12 @@ class ObstoreMap(ByteSource):
         """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
 
         Raises:
-            ValueError: not a range (see `sluice.store.http_messages`).
+            ValueError: not a range (see `sluice.store.source.check_range`).
             StoreOversized: the value has more than `most_bytes`.
             StoreRefused, StoreMissing, StoreTimeout, StoreError: the store did not do its part.
         """
         check_range(start, end)
-        if end is not None and (start or 0) >= end:
+        if is_empty_range(start, end):
             return b"" if await self.exists(key) else None
         most_bytes = self._most_bytes if most_bytes is None else most_bytes
         part = await self._part(key, start, end, most_bytes)
@@ -144,7 +140,7 @@ class ObstoreMap(ByteSource):
                     return Unchanged()
                 empty = await self._no_value(error, key)
                 return None if empty is None else Tagged(empty, None)
-        # obstore does not tell when the store answered: its clock is taken for ours.
+        # obstore does not say when the store answered: our own clock stands in for the store's.
         return Tagged(data, settled_tag(meta["e_tag"], meta["last_modified"], None))
 
     async def list(self, prefix: str = "") -> AsyncIterator[str]:
@@ -244,7 +240,7 @@ class ObstoreMap(ByteSource):
 async def _body(
     result: GetResult, start: int | None, end: int | None, most_bytes: int | None
 ) -> bytes:
-    """The range of the body of `result`, whose head says how long it is."""
+    """The range out of the body of `result`, whose headers say how long it is."""
     first, last = result.range
     size = last - first
     if most_bytes is not None and size > most_bytes and end is None:

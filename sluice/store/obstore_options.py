@@ -1,4 +1,4 @@
-"""The catalog's words for S3 are s3fs's; here is what each means to obstore."""
+"""Options of S3 stores, which the catalog has as s3fs names them, translated for obstore."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 from sluice.aliases import Document
 from sluice.errors import CatalogError
 
-# Keyword arguments, of which some are such again.
+# Keyword arguments; some of their values are mappings of keyword arguments, too.
 Arguments: TypeAlias = dict[str, Any]
 
-# Words of s3fs that steer fsspec's own machinery, which obstore has none of.
+# Options of s3fs for fsspec's own caches and loops, which obstore does not have: ignored.
 MEANINGLESS = frozenset(
     {
         "asynchronous",
@@ -56,7 +56,7 @@ def s3_store_options(options: Document) -> Arguments:
     in ``~/.aws`` are read by s3fs alone. Each request is tried once unless the options say more.
 
     Raises:
-        CatalogError: an option that obstore has no word for.
+        CatalogError: an option that obstore does not have.
     """
     meanings = _flattened(options)
     arguments: Arguments = {

@@ -1,6 +1,6 @@
-"""The filesystems that are known: one row for each says how it is opened, read and spoken of.
+"""The filesystems that are known, one row for each: how it is opened, read and described.
 
-A row's functions import its engine when they are called, and not before.
+A row's functions import its library when they are called, and not before.
 """
 
 from __future__ import annotations
@@ -21,21 +21,32 @@ from sluice.aliases import Document
 from sluice.errors import CatalogError
 from sluice.store.blocking import Calls, LoopCalls
 from sluice.store.failures import S3_LIST_ADVICE, S3_READ_ADVICE
-from sluice.store.readers import OURS, AzureReader, BlockingReader, ObjectReader, Opened, Reader
+from sluice.store.readers import (
+    OURS,
+    AzureReader,
+    BlockingReader,
+    FilesystemReader,
+    ObjectReader,
+    Opened,
+)
 
 Connect: TypeAlias = Callable[[Document], Awaitable[Opened]]
-MakeReader: TypeAlias = Callable[[AsyncFileSystem, Calls], Reader]
+MakeReader: TypeAlias = Callable[[AsyncFileSystem, Calls], FilesystemReader]
 
 
 @dataclass(frozen=True, slots=True)
 class FilesystemKind:
-    """One row: the `protocols` of a filesystem, the first of which is its usual one.
+    """One row of the table: a filesystem.
 
-    An address has to name what it `needs` after ``://``. `connect` opens it on the running loop,
-    and `connect_outside` (where it differs) without connections to inner addresses; a reference set
-    has none, since its document is. `reader` is for a filesystem whose calls do not block, whoever
-    opened it. With `modules` it is opened and read. What the operator can do about a refusal says
-    `read_advice` or `list_advice`. `by_obstore`: its protocol is one of the obstore engine too.
+    protocols: its names in URLs, the usual one first.
+    needs: what an address has to name after ``://``; nothing where that is empty.
+    connect: opens it on the running loop; None for a reference set, which is opened from its
+        document instead.
+    connect_outside: the same without connections to inner addresses, where that differs.
+    reader: makes its reader, unless its calls block (see `reader_for`).
+    modules: what opening and reading it imports.
+    read_advice, list_advice: what an operator can do where reading or listing is refused.
+    by_obstore: whether the obstore engine serves its protocols, too.
     """
 
     protocols: tuple[str, ...]
@@ -50,7 +61,7 @@ class FilesystemKind:
 
 
 async def imported(module: str, *, extra: str | None = None) -> ModuleType:
-    """The module, imported in a thread because engines take long enough to stall a loop.
+    """The module, imported in a thread because large libraries would stall the loop.
 
     Raises:
         CatalogError: it is not installed; names the extra to install.
@@ -76,7 +87,7 @@ async def _connect_s3(options: Document) -> Opened:
     return opened
 
 
-def _s3_reader(fs: AsyncFileSystem, calls: Calls) -> Reader:
+def _s3_reader(fs: AsyncFileSystem, calls: Calls) -> FilesystemReader:
     from sluice.store.s3_reader import S3Reader
 
     return S3Reader(fs)
@@ -92,7 +103,7 @@ async def _connect_outer_http(options: Document) -> Opened:
     return opened
 
 
-def _http_reader(fs: AsyncFileSystem, calls: Calls) -> Reader:
+def _http_reader(fs: AsyncFileSystem, calls: Calls) -> FilesystemReader:
     from sluice.store.http_reader import HttpReader
 
     return HttpReader(fs)
@@ -114,7 +125,7 @@ def _wrapped(fs: object) -> Opened:
 
 
 async def _nothing_to_close() -> None:
-    """Close nothing."""
+    """For what has no connection."""
 
 
 async def _connect_gs(options: Document) -> Opened:
@@ -128,7 +139,7 @@ async def _connect_gs(options: Document) -> Opened:
         return gcsfs.GCSFileSystem(**ours)
 
     fs = await asyncio.to_thread(make)
-    # gcsfs wraps it in six tries of its own.
+    # gcsfs wraps requests in six tries of its own; all tries are made above (see `resilient`).
     fs._request = MethodType(inspect.unwrap(type(fs)._request), fs)
     connected = await fs._set_session()
     return Opened(fs, connected.close)
@@ -142,7 +153,7 @@ async def _connect_az(options: Document) -> Opened:
     with_loop = {"loop": property(lambda _: get_loop())}
     blobs = type("AzureBlobs", (adlfs.AzureBlobFileSystem,), with_loop)
     fs = blobs(**{**OURS, **options, "asynchronous": True})
-    # The SDK tries three times more, after pauses of 12 s and longer: each would multiply ours.
+    # The SDK tries three times more, after pauses of 12 s and longer: that would multiply ours.
     for policy in fs.service_client._pipeline._impl_policies:
         if hasattr(policy, "total_retries"):
             policy.total_retries = 0
@@ -155,18 +166,27 @@ async def _connect_az(options: Document) -> Opened:
     return Opened(fs, aclose)
 
 
-def _object_reader(fs: AsyncFileSystem, calls: Calls) -> Reader:
+def _object_reader(fs: AsyncFileSystem, calls: Calls) -> FilesystemReader:
     return ObjectReader(fs)
 
 
-def _azure_reader(fs: AsyncFileSystem, calls: Calls) -> Reader:
+def _azure_reader(fs: AsyncFileSystem, calls: Calls) -> FilesystemReader:
     return AzureReader(fs)
 
 
-def _reference_reader(fs: AsyncFileSystem, calls: Calls) -> Reader:
-    from sluice.store.reference_reader import OwnTargets, ReferenceReader
+def _reference_reader(fs: AsyncFileSystem, calls: Calls) -> FilesystemReader:
+    from sluice.store.reference_reader import GivenTargets, ReferenceReader
 
-    return ReferenceReader(fs, OwnTargets(fs, calls), calls)
+    readers = {
+        protocol: reader_for(
+            target
+            if isinstance(target, AsyncFileSystem)
+            else AsyncFileSystemWrapper(target, asynchronous=True),
+            calls,
+        )
+        for protocol, target in fs.fss.items()
+    }
+    return ReferenceReader(fs, GivenTargets(readers), calls)
 
 
 _S3: Final = FilesystemKind(
@@ -238,21 +258,21 @@ BUCKETS: Final = tuple(kind.protocols[0] for kind in KINDS if kind.needs == "buc
 
 
 def canonical(protocol: str) -> str:
-    """The one name of a protocol, which has several: in letters of any case (RFC 3986, 3.1)."""
+    """The usual name of a protocol, given by any of its names in any case (RFC 3986, 3.1)."""
     name = protocol.lower()
     kind = KIND_OF.get(name)
-    # The same host is another place by another protocol of the web.
+    # http and https stay apart: by each of them a host may serve something else.
     return name if kind is None or kind is _WEB else kind.protocols[0]
 
 
 def filesystem_kind(fs: AsyncFileSystem) -> FilesystemKind | None:
-    """The row of `fs`, whoever made it; None: it is of no kind that is known."""
+    """The row of `fs`, whoever made it; None where no row has its protocol."""
     names = [fs.protocol] if isinstance(fs.protocol, str) else fs.protocol
     return next((KIND_OF[name] for name in names if name in KIND_OF), None)
 
 
-def reader_for(fs: AsyncFileSystem, calls: Calls | None = None) -> Reader:
-    """The way to read `fs`; its blocking calls are made by `calls`."""
+def reader_for(fs: AsyncFileSystem, calls: Calls | None = None) -> FilesystemReader:
+    """The reader of `fs`, which makes blocking calls by `calls` (None: in the default executor)."""
     calls = LoopCalls() if calls is None else calls
     if isinstance(fs, AsyncFileSystemWrapper):
         return BlockingReader(fs, calls)

@@ -1,4 +1,4 @@
-"""How each kind of fsspec filesystem is read: one whole-or-ranged GET per value, nothing more."""
+"""How each kind of fsspec filesystem is read: each value by one request, whole or a range of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from sluice.errors import StoreError, redacted
 from sluice.store.blocking import Calls
-from sluice.store.http_messages import (
+from sluice.store.http_bodies import (
     ERROR_BYTES,
     OversizedBody,
     bounded_answers,
@@ -29,8 +29,10 @@ from sluice.store.http_messages import (
 )
 from sluice.store.source import Part, Tagged, below, joined, resolved
 
+# For how long a bucket that was seen counts as there.
 CONTAINER_SEEN_SECONDS = 30.0
 
+# The start and the end of a range, as `ByteSource.get` takes them.
 Limits: TypeAlias = tuple[int | None, int | None]
 _WHOLE: Final[Limits] = (None, None)
 
@@ -47,15 +49,15 @@ class Opened:
     aclose: Callable[[], Awaitable[object]]
 
 
-class Reader(Protocol):
-    """Paths of one filesystem; failures are raised as the filesystem raises them."""
+class FilesystemReader(Protocol):
+    """Reads paths of one filesystem; failures are raised as its library raises them."""
 
     async def read(
         self, path: str, start: int | None, end: int | None, most_bytes: int | None
     ) -> bytes:
-        """The range of a value, which has at most `most_bytes`: OversizedBody where it has more.
+        """The range of a value; OversizedBody for a value of more than `most_bytes`.
 
-        Then little more is read than that, or than the range.
+        Little more than the range, or than `most_bytes`, is read before that shows.
         """
         ...
 
@@ -68,12 +70,12 @@ class Reader(Protocol):
         ...
 
     async def root_is_there(self, root: str) -> bool:
-        """Whether an absent key below `root` may be believed."""
+        """Whether `root` exists, so that a key that is absent below it is really missing."""
         ...
 
 
 class Redirected(Exception):
-    """A web server sends a reader that follows nobody to another `address`."""
+    """A web server redirects to `address`, and the reader follows no redirects."""
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
@@ -82,29 +84,29 @@ class Redirected(Exception):
 
 @runtime_checkable
 class TaggingReader(Protocol):
-    """A `Reader` of a filesystem that gives its values tags."""
+    """A `FilesystemReader` of a filesystem that gives its values tags."""
 
     async def read_tagged(self, path: str, known: str | None, most_bytes: int | None) -> Tagged:
         """The whole value, unless it is still the one of the tag `known`: then NotModified.
 
-        Bounded as in `Reader.read`.
+        Bounded as in `FilesystemReader.read`.
         """
         ...
 
 
 @runtime_checkable
 class PartReader(Protocol):
-    """A `Reader` of a filesystem that tells with a range how long the whole value is."""
+    """A `FilesystemReader` whose ranges come with the size of the whole value."""
 
     async def read_part(
         self, path: str, start: int | None, end: int | None, most_bytes: int | None
     ) -> Part:
-        """The range, bounded as in `Reader.read`, and the size of the value where it is told."""
+        """The range, bounded as in `FilesystemReader.read`, and the value's size where known."""
         ...
 
 
 class ObjectReader:
-    """Any other asynchronous filesystem, such as gcsfs."""
+    """An asynchronous filesystem without a reader of its own, such as gcsfs."""
 
     def __init__(self, fs: AsyncFileSystem) -> None:
         self._fs = fs
@@ -219,7 +221,7 @@ def _read(fs: AbstractFileSystem, path: str, limits: Limits, most_bytes: int | N
 
 
 def _opened(fs: AbstractFileSystem, path: str) -> BinaryIO | FileIO:
-    """The file, to be read in one piece; a local one without what fsspec has around it."""
+    """The file opened for reading; a local one without fsspec's wrapper and buffer."""
     if isinstance(fs, LocalFileSystem) and os.sep == "/" and path[:1] == "/" != path[-1:]:
         return open(path, "rb", buffering=0)
     opened: BinaryIO = fs.open(path, "rb")

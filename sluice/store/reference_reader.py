@@ -1,57 +1,46 @@
-"""Keys of a reference set: from the document itself, or from the targets that it names."""
+"""Reading the keys of a reference set: from the document itself, or from the targets it names."""
 
 from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
-from fsspec.asyn import AsyncFileSystem
-from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.reference import ReferenceFileSystem
 
 from sluice.errors import MetadataError, ReferenceRefused, StoreError, StoreTimeout, shown
-from sluice.store.addresses import INSIDE
 from sluice.store.blocking import Calls, Given, Made
 from sluice.store.failures import Kind, causes, failure_of, kind_of, reason_of, store_error
-from sluice.store.http_messages import OversizedBody, sliced
-from sluice.store.protocols import reader_for
-from sluice.store.readers import Reader, Redirected
-from sluice.store.reference_roots import FILE, Admitted, ReferenceRoots, place_of, refusal
+from sluice.store.http_bodies import OversizedBody
+from sluice.store.http_headers import sliced
+from sluice.store.readers import FilesystemReader, Limits
 from sluice.store.references import Malformed
 from sluice.store.source import Part, below, joined, resolved
 
-MOST_REDIRECTS: Final = 10
-
+# The keys that a Parquet table can have: metadata of Zarr v2, and chunks.
 _TABLE_KEY = re.compile(r"(^|/)(\.z\w+|\d+(\.\d+)*)$")
-
-Limits: TypeAlias = tuple[int | None, int | None]
-# From a protocol, and whether the place was named in the entry, to what reads its addresses.
-Connect: TypeAlias = Callable[[str, bool], Awaitable[Reader]]
 
 
 class Targets(Protocol):
-    """What references point to."""
+    """The files and objects that references point to."""
 
     async def read(
         self, target: str, start: int | None, end: int | None, most_bytes: int | None
-    ) -> bytes: ...
+    ) -> bytes:
+        """The range of the target, bounded as in `FilesystemReader.read`."""
+        ...
 
 
-class OwnTargets:
-    """The filesystems that whoever made a `ReferenceFileSystem` gave it, for all that it names."""
+class GivenTargets:
+    """Targets on the filesystems that a `ReferenceFileSystem` was made with, by their `readers`.
 
-    def __init__(self, fs: ReferenceFileSystem, calls: Calls) -> None:
-        self._readers = {
-            protocol: reader_for(
-                target
-                if isinstance(target, AsyncFileSystem)
-                else AsyncFileSystemWrapper(target, asynchronous=True),
-                calls,
-            )
-            for protocol, target in fs.fss.items()
-        }
+    Whoever made it has chosen them, so all that it names may be read. Targets without a protocol
+    have the reader under None.
+    """
+
+    def __init__(self, readers: Mapping[str | None, FilesystemReader]) -> None:
+        self._readers = readers
 
     async def read(
         self, target: str, start: int | None, end: int | None, most_bytes: int | None
@@ -62,52 +51,8 @@ class OwnTargets:
         return await self._readers[protocol].read(target, start, end, most_bytes)
 
 
-class RootedTargets:
-    """Targets below the roots of a catalog entry: each is looked at whenever it is read.
-
-    So is each place that a web server redirects to.
-    """
-
-    def __init__(self, roots: ReferenceRoots, connect: Connect, calls: Calls) -> None:
-        self._roots = roots
-        self._connect = connect
-        self._calls = calls
-
-    async def read(
-        self, target: str, start: int | None, end: int | None, most_bytes: int | None
-    ) -> bytes:
-        for _ in range(1 + MOST_REDIRECTS):
-            admitted = self._roots.admit(target)
-            try:
-                return await self._read(admitted, start, end, most_bytes)
-            except Redirected as elsewhere:
-                target = elsewhere.address
-                if not target.lower().startswith(("http://", "https://")):
-                    raise ReferenceRefused(
-                        f"{shown(admitted.address)} redirects to {shown(target)}, which is no "
-                        "address of the web."
-                    ) from None
-        raise StoreError(f"{shown(target)} is redirected more than {MOST_REDIRECTS} times.")
-
-    async def _read(
-        self, admitted: Admitted, start: int | None, end: int | None, most_bytes: int | None
-    ) -> bytes:
-        reader = await self._connect(admitted.protocol, admitted.named)
-        address = admitted.address
-        if admitted.protocol == FILE:
-            address = await self._calls.run(address, self._roots.real_path, address)
-        try:
-            return await reader.read(address, start, end, most_bytes)
-        except OSError as error:
-            # The connection was refused here, once it was known where a name leads.
-            if admitted.named or not any(INSIDE in str(link) for link in causes(error)):
-                raise
-            place = place_of(address)
-            raise refusal(address, place, f"{place.holder} {INSIDE}") from error
-
-
 class ReferenceReader:
-    """kerchunk references, whose `targets` are read as their own filesystem is best read."""
+    """Reads the keys of kerchunk references; those that are not inline from their `targets`."""
 
     def __init__(self, fs: ReferenceFileSystem, targets: Targets, calls: Calls) -> None:
         self._fs = fs
@@ -146,19 +91,19 @@ class ReferenceReader:
     async def read_part(
         self, path: str, start: int | None, end: int | None, most_bytes: int | None
     ) -> Part:
-        """Out of the whole value: what a reference is a part of says nothing of its size."""
+        """The range, cut out of the whole value: the size of a target says nothing of its part."""
         data = await self.read(path, None, None, most_bytes)
         first, last = resolved(start, end, len(data))
         return Part(data[first:last], first, len(data))
 
     async def _looked_up(self, path: str) -> tuple[object, int | None, int | None]:
         if self._lazy and (not _TABLE_KEY.search(path) or ".." in path.split("/")):
-            # A table takes any last part for chunk numbers, and names of variables for folders.
+            # fsspec's table would take any last part for chunk numbers, and open any folder.
             raise FileNotFoundError(path)
         try:
             target, first, last = await self._run(path, self._fs._cat_common, path)
         except FileNotFoundError as error:
-            # Tables say the same for a part that was never written and for one that is broken.
+            # Tables raise the same for a file of theirs that is absent and for one that is broken.
             origin = list(causes(error))[-1]
             if isinstance(origin, (KeyError, FileNotFoundError)):
                 raise
@@ -179,10 +124,10 @@ class ReferenceReader:
             return b""
         if most_bytes is not None and stop - begin > most_bytes:
             raise OversizedBody(most_bytes)
-        # Of the file around the value no metadata says how large it is.
+        # (No bound: the file around the value may be of any size.)
         data = await self._targets.read(target, first + begin, first + stop, None)
         if len(data) != stop - begin:
-            # Not for now: a target that is shorter than the references say stays so.
+            # Not a StoreFaltered: a target that is shorter than its reference says stays so.
             raise ValueError(f"{len(data)} bytes of {stop - begin} at {first + begin}")
         return data
 

@@ -1,30 +1,36 @@
-"""What the references of a document may read: the places that its catalog entry names.
+"""What the references of a document may read: places below the roots of its catalog entry.
 
 A document is data from somebody else, and each of its references is an address that this service
-would read with its own rights. So each is held against the roots of the entry when it is read.
+would read with its own rights. So each target is checked against the roots when it is read.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 from urllib.parse import unquote
 
 from yarl import URL
 
 from sluice.aliases import Document
-from sluice.errors import CatalogError, ReferenceRefused, shown
-from sluice.store.addresses import INSIDE, names_inside
+from sluice.errors import CatalogError, ReferenceRefused, StoreError, shown
+from sluice.store.blocking import Calls
+from sluice.store.failures import causes
+from sluice.store.inner_network import INSIDE, names_inside
 from sluice.store.protocols import BUCKETS, LOCAL, WEB, canonical
+from sluice.store.readers import FilesystemReader, Redirected
+
+MOST_REDIRECTS: Final = 10
 
 FILE: Final = LOCAL[0]
 KNOWN: Final = (FILE, *WEB, *BUCKETS, "memory")
 
-# Options of a web filesystem that let whoever receives them in elsewhere.
+# Options of a web filesystem that carry credentials, which no other host may receive.
 _CREDENTIALS: Final = ("headers", "auth", "cookies")
+# A path that is still quoted after so many rounds of unquoting is refused.
 _UNQUOTED_MOST: Final = 4
 
 
@@ -53,7 +59,7 @@ class Place:
 
     @property
     def is_inner(self) -> bool:
-        """Whether its host says of itself that it lies inside this network."""
+        """Whether its host lies inside this network, as far as its text tells."""
         return self.protocol in WEB and names_inside(re.sub(r":\d+$", "", self.holder))
 
 
@@ -61,7 +67,7 @@ def place_of(address: str, folder: str = "") -> Place:
     """The place of `address`; a relative path starts at `folder`.
 
     Raises:
-        ValueError: no place of a protocol that is known; the sentence says why.
+        ValueError: it cannot be a target; the sentence says why.
     """
     protocol, mark, rest = address.partition("://")
     protocol = canonical(protocol) if mark else FILE
@@ -95,7 +101,7 @@ def _web_place(address: str) -> Place:
 
 
 def _climbs(path: str) -> bool:
-    """Whether a part of `path`, however often it is quoted, is one of the two dots' names."""
+    """Whether a part of `path` is ``.`` or ``..``, however often it is quoted."""
     for _ in range(_UNQUOTED_MOST):
         if {".", ".."} & set(path.partition("?")[0].replace("\\", "/").split("/")):
             return True
@@ -107,9 +113,10 @@ def _climbs(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A target that may be read, as its protocol's filesystem takes it.
+    """A target that may be read: its address as the filesystem of its protocol takes it.
 
-    It lies below a `named` root, or else anywhere: then inner addresses are not for it.
+    It lies below a root that the entry has `named`. Otherwise it may lie anywhere outside of this
+    network, and the connection must not lead to an inner address.
     """
 
     protocol: str
@@ -121,8 +128,8 @@ class Admitted:
 class ReferenceRoots:
     """The roots of one document: `named` places, and protocols by which it may read `anywhere`.
 
-    Relative paths in it start at `folder`, the first local root, which is that of a local document
-    itself; addresses without a protocol have that of `default`.
+    Relative paths in it start at `folder`, the first local root (of a local document: its own
+    folder); addresses without a protocol have the protocol `default`.
     """
 
     named: tuple[Place, ...]
@@ -132,11 +139,11 @@ class ReferenceRoots:
 
     @classmethod
     def of(cls, options: Document, more: Iterable[str]) -> Self:
-        """Those of the document that the `options` name as `fo`, with `more` of its entry.
+        """The roots of the document that the `options` name as `fo`, and `more` of its entry.
 
-        Any document reads what lies beside it; a local one, or one that stands in the entry itself,
-        also reads buckets and the public web. A root of `more` that is a protocol alone
-        (``https://``) stands for all of that but inner addresses.
+        Any document may read what lies beside it; a local one, or one within the entry itself, also
+        buckets and the public web. A root in `more` that is a protocol alone (``https://``) stands
+        for all addresses of that protocol but inner ones.
         """
         fo = options["fo"]
         own = [place] if isinstance(fo, str) and (place := _own_root(fo)) else []
@@ -154,10 +161,10 @@ class ReferenceRoots:
         return name in self.anywhere or any(root.protocol == name for root in self.named)
 
     def admit(self, target: str) -> Admitted:
-        """`target` as it may be read; of a file, `real_path` has the last word.
+        """`target` as it may be read; a file has to pass `real_path` as well.
 
         Raises:
-            ReferenceRefused: the entry does not let the document read it; names the root to add.
+            ReferenceRefused: it lies below no root; names the root to add.
         """
         address = self._addressed(target)
         try:
@@ -179,14 +186,14 @@ class ReferenceRoots:
         return Admitted(place.protocol, address, named=False)
 
     def _addressed(self, target: str) -> str:
-        """`target` with its protocol in small letters, or else with the default one."""
+        """`target` with its protocol in lower case, or else with the default protocol."""
         protocol, mark, rest = target.partition("://")
         if mark:
             return f"{protocol.lower()}://{rest}"
         return target if canonical(self.default) == FILE else f"{self.default}://{target}"
 
     def real_path(self, path: str) -> str:
-        """The file behind `path`, links followed; blocking.
+        """The file that `path` leads to once its links are followed; a blocking call.
 
         Raises:
             ReferenceRefused: it lies below no root.
@@ -208,11 +215,59 @@ def refusal(target: str, place: Place, why: str = "") -> ReferenceRefused:
     )
 
 
+# From a protocol, and whether the entry names the place, to what reads addresses of that protocol.
+Connect: TypeAlias = Callable[[str, bool], Awaitable[FilesystemReader]]
+
+
+class RootedTargets:
+    """Targets below the roots of a catalog entry: each is checked whenever it is read.
+
+    So is each address that a web server redirects to. `connect` makes the readers.
+    """
+
+    def __init__(self, roots: ReferenceRoots, connect: Connect, calls: Calls) -> None:
+        self._roots = roots
+        self._connect = connect
+        self._calls = calls
+
+    async def read(
+        self, target: str, start: int | None, end: int | None, most_bytes: int | None
+    ) -> bytes:
+        for _ in range(1 + MOST_REDIRECTS):
+            admitted = self._roots.admit(target)
+            try:
+                return await self._read(admitted, start, end, most_bytes)
+            except Redirected as elsewhere:
+                target = elsewhere.address
+                if not target.lower().startswith(("http://", "https://")):
+                    raise ReferenceRefused(
+                        f"{shown(admitted.address)} redirects to {shown(target)}, which is no "
+                        "address of the web."
+                    ) from None
+        raise StoreError(f"{shown(target)} is redirected more than {MOST_REDIRECTS} times.")
+
+    async def _read(
+        self, admitted: Admitted, start: int | None, end: int | None, most_bytes: int | None
+    ) -> bytes:
+        reader = await self._connect(admitted.protocol, admitted.named)
+        address = admitted.address
+        if admitted.protocol == FILE:
+            address = await self._calls.run(address, self._roots.real_path, address)
+        try:
+            return await reader.read(address, start, end, most_bytes)
+        except OSError as error:
+            # The connection was refused in `outer_socket`, once the host's name was resolved.
+            if admitted.named or not any(INSIDE in str(link) for link in causes(error)):
+                raise
+            place = place_of(address)
+            raise refusal(address, place, f"{place.holder} {INSIDE}") from error
+
+
 def check_root(root: str) -> None:
-    """Refuse what can be no root of a catalog entry.
+    """Refuse what cannot be a root of a catalog entry.
 
     Raises:
-        CatalogError: without the root, which could hold a secret.
+        CatalogError: says why, and does not show the root, which could hold a secret.
     """
     try:
         if not root.strip():
@@ -228,7 +283,7 @@ def _is_protocol(root: str) -> bool:
 
 
 def _own_root(fo: str) -> Place | None:
-    """The folder in which the document or table `fo` lies; of a chained address nobody knows."""
+    """The folder of the document or table `fo`; None for an address that is no place."""
     try:
         place = place_of(fo)
     except ValueError:
@@ -238,7 +293,7 @@ def _own_root(fo: str) -> Place | None:
 
 
 def _has_credentials(options: Document) -> bool:
-    """Whether the options for web targets hold what no host should get that a document names."""
+    """Whether the options for web targets have credentials, which only named hosts may get."""
     remote = options.get("remote_options") or {}
     given = {*remote, *(remote.get("client_kwargs") or {})}
     return not given.isdisjoint(_CREDENTIALS)

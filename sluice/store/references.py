@@ -1,4 +1,4 @@
-"""kerchunk reference sets: one document that says where each key's bytes are."""
+"""kerchunk reference sets: a document, or a Parquet table, that says where each key's bytes are."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Reference: TypeAlias = str | list[object]
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """What stands in the place of a target where a reference is none, and `why` it is none."""
+    """In place of the target of a reference that is not valid: `why` it is not."""
 
     why: str
 
@@ -114,9 +114,9 @@ async def table_filesystem(address: str, options: Document, calls: Calls) -> Ref
 
 
 def _mark_missing(table: LazyReferenceMapper) -> None:
-    """Have None in the place of paths that are not there.
+    """Make `table` read absent paths as None.
 
-    Where PyArrow is installed they are read as NaN, which fsspec takes for a path.
+    With PyArrow installed pandas reads them as NaN, which fsspec takes for a path.
     """
     read = table.open_refs
 
@@ -132,9 +132,9 @@ def _mark_missing(table: LazyReferenceMapper) -> None:
 
 
 class ReferenceDocuments:
-    """Opens JSON documents of references that have at most `most_bytes`, once decompressed.
+    """Opens JSON documents of references, of at most `most_bytes` once decompressed.
 
-    Of those that are long one at a time is read, and of all one at a time is parsed.
+    One at a time is parsed, and one at a time of the long ones is read: they take much memory.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -152,9 +152,9 @@ class ReferenceDocuments:
         shown: str,
         compression: str | None,
     ) -> ReferenceFileSystem:
-        """The references of the document at the address `shown`.
+        """The references of the document that ``read(most_bytes)`` brings.
 
-        `read` brings it, of at most so many bytes.
+        `shown` is its address for messages.
 
         Raises:
             StoreMissing: there is none.
@@ -166,7 +166,7 @@ class ReferenceDocuments:
         try:
             return await opened(_SMALL_BYTES)
         except StoreOversized:
-            # Once more: nobody knew how long it is, and many at once would fill the memory.
+            # Only now is it known to be long; many such at once would fill the memory.
             async with self._large:
                 return await opened(self._most_bytes)
 
@@ -177,7 +177,7 @@ class ReferenceDocuments:
         compression: str | None,
         stored_bytes: int,
     ) -> ReferenceFileSystem:
-        """The document, of at most `stored_bytes` in the store."""
+        """The references of the document, which has at most `stored_bytes` in the store."""
         document = await read(stored_bytes)
         if document is None:
             raise StoreMissing(f"There is no reference document at {shown}.")
@@ -193,10 +193,10 @@ class ReferenceDocuments:
 
 
 def _filesystem(document: Document) -> ReferenceFileSystem:
-    """The references of a parsed document; work of a thread.
+    """The references of a parsed document; slow, so called in a thread.
 
-    It holds them alone: it is given nothing to read targets with. A reference that is none fails
-    when it is read (`Malformed`), as one does whose target is gone: others are read.
+    The filesystem only holds them: it has no other one to read targets with. An invalid reference
+    fails when it is read (see `Malformed`), as one does whose target is gone; others are read.
     """
     return ReferenceFileSystem(expanded(document), fs={None: None}, asynchronous=True)
 
@@ -268,7 +268,7 @@ def _count(number: object) -> int | None:
 
 
 def _filled(address: str | None, templates: Mapping[str, str]) -> str | Malformed | None:
-    """`address` with texts for the names of `templates`; there are none: it means what it says."""
+    """`address` with its templates filled in; without `templates` braces in it are ordinary."""
     if address is None or not templates or "{{" not in address:
         return address
     filled = _TEMPLATE.sub(lambda mark: templates.get(mark[1], mark[0]), address)

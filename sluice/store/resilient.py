@@ -1,6 +1,7 @@
-"""Sources of stores that misbehave: deadlines, retries and a circuit, shared by all of a store.
+"""Reading from stores that fail: deadlines, retries and a circuit breaker for each store.
 
-The libraries below try once (see `_s3fs`, `protocols`, `obstore_options`): all tries are here.
+The libraries below try each request once (see `_s3fs`, `protocols`, `obstore_options`): all retries
+are made here.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TypeVar
 from sluice.aliases import Document
 from sluice.errors import StoreError, StoreSlow, StoreTimeout
 from sluice.instrumentation import CircuitChanged, Emit, StoreAsked, StoreRetried, phase
-from sluice.store.addresses import place_of, store_of
+from sluice.store.addresses import store_key, store_label
 from sluice.store.retry_policy import (
     PASSING,
     Circuit,
@@ -40,12 +41,12 @@ Answer = TypeVar("Answer")
 
 
 class StoreGuard:
-    """What the readers of one store share: its gate, its circuit and its budget of retries."""
+    """What all readers of one store share: its gate, its circuit breaker and its retry budget."""
 
     def __init__(self, place: str, policy: RetryPolicy, emit: Emit | None) -> None:
         self.place = place
         self.datasets: dict[str, None] = {}
-        # Whether it has ever answered, be it that it is slow.
+        # Whether it has ever answered, be it to say that it is slow.
         self.has_answered = False
         self.circuit = Circuit(
             failures=policy.failures,
@@ -54,6 +55,7 @@ class StoreGuard:
             on_change=self._changed,
         )
         self._emit = emit
+        # Set while no caller tries a half-open circuit for all others.
         self._no_trial = asyncio.Event()
         self._policy = policy
         self._gate = asyncio.Semaphore(policy.concurrency)
@@ -74,16 +76,16 @@ class StoreGuard:
         doing: str,
         retried: Callable[[StoreError], None],
     ) -> Answer:
-        """What ``ask()`` brings, after as many tries as time, number and budget allow.
+        """What ``ask()`` returns, after as many tries as time, number and budget allow.
 
-        All waiting counts against the deadline: for the gate, for answers, between tries. A store
-        that says that it is only slow is asked for as long as there is time, after the pauses that
-        it wants.
+        All waiting counts against the deadline: for the gate, for answers, between tries. While a
+        store says that it is only slow, it is asked again after the pauses that it wants, until the
+        deadline. `doing` is for messages; `retried` is called before each further try.
 
         Raises:
             StoreTimeout: no answer in time.
             StoreUnavailable: the circuit is open; the store was not asked.
-            StoreError: what the last try, or one that no other would change, raised.
+            StoreError: of the last try, or of one whose failure no further try would change.
         """
         deadline = asyncio.get_running_loop().time() + self._policy.read_seconds
         tries = slowed = 0
@@ -102,7 +104,7 @@ class StoreGuard:
                 tries += 1
                 pause = pause_seconds(tries)
                 if slow is not None and not self._in_time(deadline):
-                    # The time ended within a try; what it ended with is still that it is slow.
+                    # The deadline cut this try off; the store's own word for it is still: slow.
                     raise self._given_up(slow, pause) from failure
                 if not self._may_retry(tries, deadline - pause):
                     raise
@@ -120,7 +122,7 @@ class StoreGuard:
         return asyncio.get_running_loop().time() < latest
 
     def _given_up(self, failure: StoreSlow, pause: float) -> StoreSlow:
-        """What a read is told that no pause helps any more: the circuit hears of it, once."""
+        """The error of a read whose pauses have used up its time; counts as one failed read."""
         self.circuit.given_up()
         facts = {**failure.facts, "retry_after": max(1, ceil(pause))}
         return StoreSlow(failure.detail, **facts)
@@ -128,7 +130,7 @@ class StoreGuard:
     async def _try(
         self, ask: Callable[[], Awaitable[Answer]], deadline: float, doing: str
     ) -> Answer:
-        """One request. Its own time begins when it may ask: the wait before is not the store's."""
+        """One request. Its time limit begins once it may ask: the store is not to blame before."""
         clock = asyncio.get_running_loop().time
         waits = self._gate.locked() or self.circuit.state is CircuitState.HALF_OPEN
         ends = clock() + self._policy.attempt_seconds
@@ -146,10 +148,10 @@ class StoreGuard:
             raise StoreTimeout(f"The store did not answer in time, {doing}.") from error
 
     async def _admitted(self) -> int:
-        """The circuit's ticket; while another caller tries for all, its end is awaited.
+        """The circuit's ticket; other callers of a half-open circuit wait for the end of the trial.
 
-        Were those refused who come with it, the request that all belong to would end, and take the
-        trial with it. Behind the gate, so that who waits there learns what has failed meanwhile.
+        Were they refused, the request that they and the trial may both belong to would end, and
+        cancel the trial. After the gate, so that the circuit is met as it is by then.
         """
         while self.circuit.state is CircuitState.HALF_OPEN:
             await self._no_trial.wait()
@@ -158,7 +160,7 @@ class StoreGuard:
     async def _judged(
         self, ask: Callable[[], Awaitable[Answer]], ticket: int, took_too_long: Callable[[], bool]
     ) -> Answer:
-        """One request, of whose end the circuit hears."""
+        """One request, whose end is reported to the circuit."""
         try:
             answer = await ask()
         except StoreSlow:
@@ -187,10 +189,7 @@ class StoreGuard:
 
 
 class StoreGuards:
-    """The guards of all stores of a process; datasets of one store share one.
-
-    `emit` hears of each circuit that changes.
-    """
+    """The guards of a process's stores, one for each; `emit` is called when a circuit changes."""
 
     def __init__(self, policy: RetryPolicy, emit: Emit | None = None) -> None:
         self._policy = policy
@@ -199,9 +198,9 @@ class StoreGuards:
 
     def guard(self, dataset: str, url: str, storage_options: Document) -> StoreGuard:
         """The guard of the store behind `url`, which `dataset` now reads."""
-        name = store_of(url, storage_options)
+        name = store_key(url, storage_options)
         if name not in self._guards:
-            self._guards[name] = StoreGuard(place_of(url), self._policy, self._emit)
+            self._guards[name] = StoreGuard(store_label(url), self._policy, self._emit)
         guard = self._guards[name]
         guard.datasets[dataset] = None
         return guard
@@ -212,10 +211,10 @@ class StoreGuards:
         return any(guard.has_answered for guard in read)
 
 
-class Watch:
-    """How one dataset asks stores beside its own, such as that of its references: as it asks its.
+class GuardedStores:
+    """One dataset's requests to any store, such as that of its references, by the store's guard.
 
-    `emit` hears of each further try.
+    `emit` is called for each retry.
     """
 
     def __init__(self, guards: StoreGuards, dataset: str, emit: Emit | None = None) -> None:
@@ -231,7 +230,7 @@ class Watch:
         *,
         doing: str,
     ) -> Answer:
-        """What ``ask()`` brings of the store behind `url`; see `StoreGuard.ask`."""
+        """What ``ask()``, a request to the store behind `url`, returns; see `StoreGuard.ask`."""
         guard = self._guards.guard(self._dataset, url, storage_options)
 
         def retried(failure: StoreError) -> None:
@@ -242,11 +241,11 @@ class Watch:
 
 
 class ResilientSource(ByteSource):
-    """`source`, the store at `place`, as requests read it.
+    """A `source` with deadlines, retries and a circuit breaker: those of its store's `guard`.
 
-    `emit` hears of each request, failed ones included, and of each further try; the time of a
-    request includes the wait at the source's own gate. With a `guard`, that of its store, it has
-    its deadlines, retries and circuit, and its gate; without, each request is made once.
+    The guard has the gate, too. Without one each request is made once. `emit` is called for each
+    request, failed ones included, and for each retry, with the store's label `place`; the time of a
+    request includes the wait at the source's own gate.
     """
 
     def __init__(
@@ -298,7 +297,7 @@ class ResilientSource(ByteSource):
     async def list(self, prefix: str = "") -> AsyncIterator[str]:
         """As the source's own, once all keys are there: a listing that breaks off begins anew.
 
-        Its requests are not told of: only the source knows how many they are.
+        It emits no events: only the source knows how many requests it makes.
         """
 
         async def keys() -> builtins.list[str]:
@@ -326,7 +325,7 @@ class ResilientSource(ByteSource):
             self._emit(StoreRetried(self._place, operation, failure))
 
     async def _told(self, operation: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """One request, of which `emit` hears how long it took and what it brought."""
+        """One request, reported to `emit`: how long it took and how many bytes it brought."""
         if self._emit is None:
             return await ask()
         began = perf_counter()

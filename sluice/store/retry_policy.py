@@ -1,6 +1,6 @@
-"""How a store that fails is asked: which failures are tried again, when, how often, and when not.
+"""Retries of failing stores: which failures are tried again, after which pause, and how often.
 
-A circuit breaker (M. Nygard, "Release It!", 2007) decides whether it is asked at all.
+A circuit breaker (M. Nygard, "Release It!", 2007) decides whether a store is asked at all.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from typing import Final
 
 from sluice.errors import StoreFaltered, StoreTimeout, StoreUnavailable
 
-# These may pass, and say that the store is failing. What is refused, missing or wrong in itself
-# stays so, and was an answer.
+# Failures that may pass: they are retried, and count against the circuit. What is refused, missing
+# or wrong stays so, and shows that the store answers.
 PASSING: Final = (StoreFaltered, StoreTimeout)
 
 FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 2.0
-# A store that answers earns a retry with every fifth answer; so many are saved up for a bad moment.
+# Every fifth answer earns a retry; at most so many are saved up.
 SHARE: Final = 0.2
 MOST_RETRIES: Final = 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """What is put up with from one store.
+    """The limits of requests to one store.
 
-    At most `concurrency` requests run at once. Each may take `attempt_seconds`; a read takes at
-    most `attempts` of them and, with its waits and pauses, `read_seconds`. After `failures` in a
-    row the store's circuit is open for `open_seconds`.
+    At most `concurrency` requests run at once. Each may take `attempt_seconds`; a read makes at
+    most `attempts` of them and takes at most `read_seconds`, waits and pauses included. After
+    `failures` in a row the store's circuit is open for `open_seconds`.
     """
 
     concurrency: int
@@ -43,7 +43,7 @@ class RetryPolicy:
 
 
 def pause_seconds(tries: int, draw: Callable[[], float] = random) -> float:
-    """How long to wait after so many tries: anything from nothing to a bound that doubles.
+    """Seconds to wait after `tries` failures: a random part of a bound that doubles each time.
 
     Full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015): readers
     that failed together do not come back together.
@@ -54,20 +54,20 @@ def pause_seconds(tries: int, draw: Callable[[], float] = random) -> float:
 def slow_pause_seconds(
     times: int, wanted: float | None, draw: Callable[[], float] = random
 ) -> float:
-    """How long to wait after a store has said so many times that it is slow.
+    """Seconds to wait after a store has said for the `times`-th time that it is slow.
 
-    At least as long as it `wanted`, and never the same for all: who were sent away together do not
-    come back together.
+    At least as long as it `wanted` (None: it named no time), and a random while more: readers that
+    were sent away together do not come back together.
     """
     most = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(times, 10))
     return most * draw() if wanted is None else wanted + FIRST_PAUSE_SECONDS * draw()
 
 
 class RetryBudget:
-    """Retries that a store has left: a share of its answers, so that few answers mean few retries.
+    """How many retries a store still gets: answers earn them, so few answers mean few retries.
 
-    Without it, a store that fails under its load would get a multiple of that load (gRPC proposal
-    A6, "Throttling Retry Attempts and Hedged RPCs").
+    Without it, retries would multiply the load of a store that fails under load (gRPC proposal A6,
+    "Throttling Retry Attempts and Hedged RPCs").
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class RetryBudget:
 
 
 class CircuitState(StrEnum):
-    """Closed lets everyone ask, open nobody, half open one."""
+    """Closed: all requests pass. Open: none does. Half open: one does, as a trial."""
 
     CLOSED = "closed"
     HALF_OPEN = "half-open"
@@ -94,10 +94,10 @@ class CircuitState(StrEnum):
 
 
 class Circuit:
-    """Opens after `failures` failures in a row; after `open_seconds` one caller tries for all.
+    """Opens after `failures` failures in a row; after `open_seconds` one request is let through.
 
-    How that trial ends closes it, or opens it for as long again. Nothing here waits or reads a
-    clock of its own; `on_change` is told of each new state.
+    The end of that trial closes the circuit, or opens it for as long again. Nothing here waits;
+    time is that of `clock`, and `on_change` is called with each new state.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Circuit:
         self._failures = 0
         self._until = 0.0
         self._state = CircuitState.CLOSED
-        # Counts the changes. Who asked before the last one brings old news.
+        # Counts the changes: tickets from before the last one are outdated, and ignored.
         self._era = 0
 
     @property
@@ -124,7 +124,7 @@ class Circuit:
         return self._state
 
     def admit(self) -> int:
-        """A ticket for one question to the store, to be handed in with how it ended.
+        """A ticket for one request to the store, to be returned with how the request ended.
 
         Raises:
             StoreUnavailable: nobody may ask now; says in how many seconds to come back.
@@ -157,17 +157,17 @@ class Circuit:
             self._open(self._open_seconds)
 
     def slowed(self, ticket: int) -> None:
-        """The store answered that it is only slow: it works, and no better than before."""
+        """The store answered that it is only slow: it works, but no failure is forgiven."""
         if ticket == self._era and self._state is CircuitState.HALF_OPEN:
             self._change(CircuitState.CLOSED)
 
     def given_up(self) -> None:
-        """A read ended without a value, whatever its tries had met."""
+        """A read ended without a value after the store was slow: counts as one failure."""
         if self._state is CircuitState.CLOSED:
             self.failed(self._era)
 
     def abandoned(self, ticket: int) -> None:
-        """The caller left before an answer, which says nothing; a trial is the next one's."""
+        """The caller left before an answer, which says nothing; the next caller is the trial."""
         if ticket == self._era and self._state is CircuitState.HALF_OPEN:
             self._open(0.0)
 

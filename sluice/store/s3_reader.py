@@ -1,4 +1,7 @@
-"""s3fs, whose GETs are made here once it has shown how: without its HEADs, and with little else."""
+"""Reading S3 by plain signed GETs over the connections of s3fs, which has the last word on errors.
+
+They cost less than those of s3fs, which sends a HEAD before each whole object.
+"""
 
 from __future__ import annotations
 
@@ -24,28 +27,25 @@ from sluice.store._s3fs import (
     tries_once,
 )
 from sluice.store.failures import Kind, S3Answer, kind_of
-from sluice.store.http_messages import (
+from sluice.store.http_bodies import (
     ERROR_BYTES,
     UNPAUSED_BYTES,
     body_beginning,
     body_part,
     bounded_answers,
-    check_content_range,
     check_size,
     most_of_answer,
-    part_told,
-    range_header,
-    tag_of,
     whole_body,
 )
+from sluice.store.http_headers import check_content_range, part_told, range_header, tag_of
 from sluice.store.s3_requests import GetForm, Signer, form_of
 from sluice.store.source import NotModified, Part, Tagged, below, joined
 
 # A value, or a range of it, and the headers that it came with, by names in lower case.
 Received: TypeAlias = tuple[bytes, Mapping[str, str]]
 
-# When s3fs got through so often, in the same form, where a plain GET did not, it reads alone for a
-# while.
+# After so many plain GETs in a row that failed where s3fs, in the same form, succeeded, s3fs alone
+# reads the bucket for a while.
 MOST_OVERRULED: Final = 10
 ALONE_SECONDS = 60.0
 # What botocore tries again (its standard mode), if its configuration lets it.
@@ -54,14 +54,17 @@ TRANSIENT_FAILURES = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError,
 
 
 class Unsettled(Exception):
-    """Something on which s3fs must have the last word: a redirect, another region, wrong keys.
+    """An answer that s3fs has to judge: a redirect, another region, wrong keys.
 
-    So is a failure that its configuration tries again.
+    Also a failure that its configuration would retry.
     """
 
 
 class BucketGets:
-    """GETs of one bucket in one form; the client and its connections belong to s3fs."""
+    """Plain GETs of one bucket in one form; the client and its connections belong to s3fs.
+
+    `overruled` counts how often in a row s3fs has read what such a GET could not.
+    """
 
     def __init__(self, client: Client, form: GetForm, connection: Connection) -> None:
         self.form = form
@@ -83,7 +86,7 @@ class BucketGets:
         """The range of `key`, from one request.
 
         Raises:
-            Unsettled: ask s3fs.
+            Unsettled: s3fs has to read it.
             NotModified: the value is still that of the tag `known`.
             OversizedBody: it has more than `most_bytes`, or than the range.
             S3Answer: no such key or bucket, past the end, denied, or a failure of the server.
@@ -107,7 +110,7 @@ class BucketGets:
         keys = None if self._signer is None else await keys_of(self._client)
         headers = self.form.signed(path, byte_range, self._signer, keys)
         if known is not None:
-            headers["if-none-match"] = known  # which need not be signed, as only S3's own must
+            headers["if-none-match"] = known  # need not be signed: only S3's own headers must
         connection = self._connection
         async with connection.session.get(
             URL(self.form.origin + path, encoded=True),
@@ -154,7 +157,7 @@ class BucketGets:
 
 
 async def gets_like(client: Client, request: Sent, key: str) -> BucketGets | None:
-    """GETs of the form of the `request` for `key` that `client` sent; None: leave them to s3fs."""
+    """GETs in the form of the `request` for `key` that `client` sent; None: s3fs reads alone."""
     form = form_of(request.url, request.headers, key, await keys_of(client))
     connection = await connection_of(client, request.url)
     if form is None or connection is None:
@@ -164,7 +167,7 @@ async def gets_like(client: Client, request: Sent, key: str) -> BucketGets | Non
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One read, by the path and by what the path means."""
+    """One read: its path, the bucket and key that the path names, its range and bound."""
 
     path: str
     bucket: str
@@ -175,11 +178,11 @@ class Asked:
 
 
 class S3Reader:
-    """Values of an s3fs filesystem, by plain signed GETs where those do.
+    """Reads values of an s3fs filesystem by plain signed GETs where these suffice.
 
     The first GET of each bucket is s3fs's own, without the HEAD that it sends before a whole
-    object; those that follow take its form (see `s3_requests`) and go over the same connections. Of
-    any answer that is not plain, s3fs has the last word, so errors are its errors.
+    object; those that follow have its form (see `s3_requests`) and go over the same connections.
+    Whatever a plain GET cannot settle is read by s3fs again, so errors are those of s3fs.
     """
 
     def __init__(self, fs: AsyncFileSystem) -> None:
@@ -237,7 +240,7 @@ class S3Reader:
         return check_size(data, asked.start, asked.end, asked.most_bytes)
 
     async def _learn(self, asked: Asked, failed: BucketGets | None) -> Received:
-        """Have s3fs read, as a plain GET has `failed` or none is known, and note how it asked."""
+        """Have s3fs read, since a plain GET has `failed` or no form is known; learn its form."""
         client = await self._s3fs.client_of(asked.bucket)
         with exchange_of(client) as exchange:
             try:
@@ -247,13 +250,14 @@ class S3Reader:
                     await self._note(client, asked, exchange.sent, failed)
                 raise
         await self._note(client, asked, exchange.sent, failed)
-        # s3fs takes a part of the range for the range.
+        # s3fs does not notice an answer with a part of the range.
         content_range = exchange.came.get("content-range", "")
         return check_content_range(data, asked.start, asked.end, content_range), exchange.came
 
     async def _note(
         self, client: Client, asked: Asked, sent: list[Sent], failed: BucketGets | None
     ) -> None:
+        """Take the form of the request that s3fs `sent`, or leave the bucket to s3fs."""
         if time.monotonic() < self._alone.get(asked.bucket, 0.0):
             return
         meant = (asked.bucket, asked.key, None)

@@ -1,8 +1,8 @@
-"""Signed GETs of S3 in the form that s3fs gave its own first one.
+"""Signed GETs of S3 in the form of s3fs's own first GET of a bucket.
 
 Endpoint, addressing style, region, headers: s3fs and botocore settle all of that for their own
-first request of a bucket. It is copied from there, and believed only if signing that very request
-here gives the very signature that it bore. What is not understood has no form, and stays with s3fs.
+first request of a bucket. It is copied from there, and trusted only if signing that request here
+gives the signature that it had. A request that is not understood gives no form: s3fs reads then.
 
 Signatures are of AWS Signature Version 4, for requests without body and query, with the day's key
 kept (https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html).
@@ -26,7 +26,7 @@ NO_PAYLOAD = sha256(b"").hexdigest()
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The credentials of one moment; a token goes with keys that expire."""
+    """Credentials as they are now; temporary ones have a session token."""
 
     access: str
     secret: str = field(repr=False)
@@ -34,10 +34,10 @@ class Keys:
 
 
 class Signer:
-    """Signs for one region and service.
+    """Signs requests for one region and service.
 
-    A signing key depends on the secret and the day alone, so the last one is kept: four of the five
-    HMACs of a signature.
+    The signing key depends on the secret and the day alone, so the last one is kept: that saves
+    four of the five HMACs of a signature.
     """
 
     def __init__(self, region: str, service: str = "s3") -> None:
@@ -57,7 +57,7 @@ class Signer:
         names = sorted(headers)
         signed = ";".join(names)
         lines = [f"{name}:{' '.join(headers[name].split())}" for name in names]
-        # The empty line after the headers and the one that stands for the query are the form's.
+        # The canonical request has an empty line for the query and one after the headers.
         request = "\n".join([method, path, "", *lines, "", signed, NO_PAYLOAD])
         scope = f"{moment[:8]}/{self.region}/{self.service}/aws4_request"
         digest = sha256(request.encode()).hexdigest()
@@ -70,7 +70,7 @@ class Signer:
         )
 
     def _begun(self, secret: str, day: str) -> hmac.HMAC:
-        """The signature of no text yet, with the signing key in it."""
+        """An HMAC with the signing key of the day, to be copied and fed with the text to sign."""
         if self._made_of != (secret, day):
             key = f"AWS4{secret}".encode()
             for part in (day, self.region, self.service, "aws4_request"):
@@ -79,8 +79,8 @@ class Signer:
         return self._empty
 
 
-# What becomes of each header of s3fs's request. One that is not listed here (a customer's key for
-# encryption, the token of a directory bucket, what an event handler put there) means: leave it.
+# What becomes of each header of s3fs's request. If it has one that is not listed here (a customer's
+# key for encryption, the token of a directory bucket, one of an event handler), s3fs reads alone.
 SENT_AGAIN = frozenset({"user-agent", "x-amz-expected-bucket-owner", "x-amz-request-payer"})
 MADE_ANEW = frozenset(
     {"accept-encoding", "authorization", "host", "range"}
@@ -100,7 +100,10 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 @dataclass(frozen=True, slots=True)
 class GetForm:
-    """How values of one bucket are asked for; anonymously where `region` is None."""
+    """How values of one bucket are asked for; without a signature where `region` is None.
+
+    `origin` is scheme and host, `folder` the path before each key, `headers` those to send again.
+    """
 
     origin: str
     folder: str
@@ -140,9 +143,10 @@ def _moment(since_1970: int) -> str:
 def form_of(
     url: str, sent: Mapping[str, str | bytes], key: str, keys: Keys | None
 ) -> GetForm | None:
-    """The form of the GET of `key` that went to `url` with the headers `sent`; None: leave it.
+    """The form of the GET of `key` that went to `url` with the headers `sent`.
 
-    `keys` are what it was signed with, as far as we know; an anonymous request bears no signature.
+    None where it is not understood. `keys` are the client's, with which it should be signed; an
+    anonymous request has no signature.
     """
     parts = urlsplit(url)
     quoted = quote(key, safe="/~")
@@ -160,7 +164,7 @@ def form_of(
 
 
 def _checked(form: GetForm, headers: Mapping[str, str], path: str, keys: Keys) -> GetForm | None:
-    """`form` with its region, if our signature of the request is the one that it bore."""
+    """`form` with its region, if signing the request here gives the signature that it has."""
     stated = _AUTHORIZATION.fullmatch(headers["authorization"])
     if stated is None or headers.get("x-amz-content-sha256") != NO_PAYLOAD:
         return None

@@ -18,9 +18,9 @@ class ByteSource(Protocol):
 
     ``None`` means "no such key in a store that is there" and nothing else. A read that was refused,
     failed or timed out raises a `StoreError`, and so does one whose bucket or root is gone.
-    The source has the gate that bounds how many requests run at once, unless who reads it has one.
+    A source bounds how many requests run at once, unless its reader does (`ResilientSource`).
 
-    A source needs `get` and the two listings; it may be any class that has all five.
+    Implementations define `get`, `list` and `list_dir`; the other two follow from `get`.
     """
 
     async def get(
@@ -73,21 +73,21 @@ class Tagged:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """In place of a value: the store still has the one whose tag it was shown."""
+    """The answer in place of a value: its tag is still the one that was sent."""
 
 
 class NotModified(Exception):
-    """The answer 304 to a read that showed a tag."""
+    """The answer 304 to a read that sent a tag (If-None-Match); only within this package."""
 
 
 @runtime_checkable
 class TaggingSource(Protocol):
-    """A `ByteSource` that may spare the reader a value that he has."""
+    """A `ByteSource` that reads a value only if it has changed."""
 
     async def get_tagged(self, key: str, known: str | None = None) -> Tagged | Unchanged | None:
-        """The whole value of `key`, unless it is still the one of the tag `known`; else as `get`.
+        """The whole value of `key`, or `Unchanged` if its tag is still `known`; errors as of `get`.
 
-        A key that is gone is None, whatever tag is shown.
+        None for a key that is gone, whatever tag was sent.
         """
         ...
 
@@ -97,14 +97,14 @@ class DatedSource(Protocol):
     """A `ByteSource` that may know when its values were written."""
 
     async def modified(self, key: str) -> float | None:
-        """When `key` was written last, in seconds since 1970; None where nobody tells."""
+        """When `key` was written last, in seconds since 1970; None where that is not known."""
         ...
 
 
 async def get_tagged(
     source: ByteSource, key: str, known: str | None = None
 ) -> Tagged | Unchanged | None:
-    """What `source` says of `key`; of a source that knows no tags, the value."""
+    """As `TaggingSource.get_tagged`; of a source that knows no tags, the value without one."""
     if isinstance(source, TaggingSource):
         return await source.get_tagged(key, known)
     return await get_untagged(source, key)
@@ -112,7 +112,7 @@ async def get_tagged(
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Bytes of a value, from its `start` on, and how many it has in all; None: nobody has said."""
+    """Bytes of a value from `start` on; `size` is that of the whole value, None if unknown."""
 
     data: bytes
     start: int
@@ -121,21 +121,21 @@ class Part:
 
 @runtime_checkable
 class PartSource(Protocol):
-    """A `ByteSource` that tells of each range how long the whole value is."""
+    """A `ByteSource` whose ranges come with the size of the whole value."""
 
     async def get_part(
         self, key: str, start: int | None = None, end: int | None = None
     ) -> Part | None:
-        """The range as of `get`, of one request to the store; None when there is no such key.
+        """The range as of `get`, in one request to the store; None when there is no such key.
 
-        Of a range that lies behind the end there is nothing, and its size may be unknown.
+        A range behind the end of the value is empty, and the size may be unknown then.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _WholeParts:
-    """Parts of a source that knows no sizes: out of the whole value."""
+    """Parts of a source that knows no sizes: each is cut out of the whole value."""
 
     source: ByteSource
 
@@ -150,7 +150,7 @@ class _WholeParts:
 
 
 def part_source(source: ByteSource) -> PartSource:
-    """What tells ranges of `source` with sizes. Looked for once: that takes as long as a read."""
+    """`source` as a `PartSource`. To be kept: the check of the protocol takes as long as a read."""
     return source if isinstance(source, PartSource) else _WholeParts(source)
 
 
@@ -161,7 +161,7 @@ async def get_untagged(source: ByteSource, key: str) -> Tagged | None:
 
 
 def gate_of(concurrency: int | None) -> AbstractAsyncContextManager[object]:
-    """What at most `concurrency` requests pass at once; None: any number."""
+    """A gate that at most `concurrency` requests pass at once (None: any number)."""
     return nullcontext() if concurrency is None else asyncio.Semaphore(concurrency)
 
 
@@ -192,8 +192,13 @@ def check_range(start: int | None, end: int | None) -> None:
         raise ValueError(f"Not a byte range: {start} to {end}; a suffix has a negative start alone")
 
 
+def is_empty_range(start: int | None, end: int | None) -> bool:
+    """Whether a range holds no byte of any value; no Range header can say that."""
+    return end is not None and (start or 0) >= end
+
+
 def resolved(start: int | None, end: int | None, size: int) -> tuple[int, int]:
-    """The range within a value of `size` bytes, as a first byte and an exclusive end."""
+    """The range within a value of `size` bytes: its first byte and its end (exclusive), clipped."""
     if start is None:
         start = 0
     first = max(size + start, 0) if start < 0 else min(start, size)
@@ -201,7 +206,10 @@ def resolved(start: int | None, end: int | None, size: int) -> tuple[int, int]:
 
 
 def joined(root: str, key: str) -> str:
-    """The full path of `key`; web addresses keep their query, and quote what a path cannot hold."""
+    """The full path of `key` below `root`.
+
+    A web address keeps its query at the end; the key is quoted in it as a path must be.
+    """
     if "://" not in root:
         return f"{root}/{key}" if root and key else root or key
     base, mark, query = root.partition("?")

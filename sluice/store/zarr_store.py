@@ -23,10 +23,10 @@ from sluice.concurrency import map_concurrently
 from sluice.errors import StoreError, StoreMissing
 from sluice.store.addresses import split_url
 from sluice.store.failures import Kind, failure_of, kind_of
-from sluice.store.http_messages import check_size
-from sluice.store.source import ByteSource, check_range
+from sluice.store.http_bodies import check_size
+from sluice.store.source import ByteSource, check_range, is_empty_range
 
-# Those that answer a range beyond the value's end with what there is.
+# Stores that answer a range beyond a value's end with what there is, where others fail.
 CLIPPING = (LocalStore, MemoryStore, ZipStore)
 
 
@@ -67,7 +67,7 @@ class SourceStore(Store):
         return self
 
     def bounded(self, most_bytes: int) -> SourceStore:
-        """The same store, for the chunks of an array that have at most so many bytes."""
+        """The same store, which fails for a value of more than `most_bytes`."""
         return SourceStore(self.source, most_bytes=most_bytes)
 
     async def get(
@@ -157,13 +157,13 @@ class ZarrStoreSource(ByteSource):
         """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
 
         Raises:
-            ValueError: not a range (see `sluice.store.http_messages`).
+            ValueError: not a range (see `sluice.store.source.check_range`).
             StoreOversized: the value has more than `most_bytes`. Stores of files and of memory
-                are asked for no more than that; what others bring is looked at once it is here.
+                are asked for no more than that; what others bring is measured once it is here.
             StoreError: the store failed.
         """
         check_range(start, end)
-        if start is not None and start == end:
+        if is_empty_range(start, end):
             return b"" if await self.exists(key) else None
         wanted = _byte_request(start, end)
         if wanted is None and most_bytes is not None and isinstance(self.store, CLIPPING):
@@ -218,6 +218,7 @@ class ZarrStoreSource(ByteSource):
         return self.store
 
 
+# zarr-python's store, by a name for modules that do not import zarr.
 TargetStore: TypeAlias = Store
 
 
@@ -230,6 +231,7 @@ def target_store(url: str, fs: AsyncFileSystem | None) -> TargetStore:
 
 @contextmanager
 def _never_a_missing_key() -> Iterator[None]:
+    """A StoreMissing of the block is raised as a plain StoreError (see `SourceStore`)."""
     try:
         yield
     except StoreMissing as error:

@@ -129,7 +129,7 @@ def test_metrics_count_requests_opens_store_requests_and_lag(
             client.get(POINT)
         client.get("/datasets/v2/sel?latitude=52.51")
         client.get("/datasets/gone/sel")
-        time.sleep(0.3)  # the loop's first appointment is after a quarter of a second
+        time.sleep(0.3)  # the first timer that is looked at is due after a quarter
         found = samples(client)
         asked = found["sluice_store_request_seconds_count get ok file"]
         client.get(POINT.replace("time=0", "time=30"))
@@ -224,6 +224,17 @@ def test_another_origin_is_refused(open_client: httpx.Client) -> None:
     answer = open_client.options(POINT, headers=PREFLIGHT | other)
     assert check(answer, 400)["origin"] == "https://other.example"
     assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_refused_preflight_has_the_form_of_its_door(open_client: httpx.Client) -> None:
+    refused = PREFLIGHT | {"Origin": "https://other.example"}
+    told = open_client.options("/edr/collections", headers=refused)
+    assert (told.status_code, told.json()["code"]) == (400, "400")
+    assert told.json()["description"] == check(told, 400)["detail"]
+    told = open_client.options("/dap/v2.dds", headers=refused)
+    assert told.status_code == 400
+    assert told.text.startswith("Error {")
+    assert "Origin" in told.headers["vary"]
 
 
 def test_any_origin_can_be_allowed(

@@ -83,10 +83,19 @@ def parameters() -> xr.Dataset:
     return xr.Dataset({"a": (("f", "variables"), np.arange(4.0).reshape(2, 2))}, {"f": [1, 2]})
 
 
-DATASETS = {
-    make.__name__: make
-    for make in (texts, calendar, unsorted, empty, scalar, nothing, missing_times, parameters)
-}
+def degrees() -> xr.Dataset:
+    """Axes in degrees whose ends are no numbers of degrees."""
+    return xr.Dataset(
+        {"a": (("lat", "lon"), np.zeros((2, 3)))},
+        {
+            "lat": ("lat", [1.0, np.inf], {"units": "degrees_north"}),
+            "lon": ("lon", ["a", "b", "c"], {"units": "degrees_east"}),
+        },
+    )
+
+
+MAKERS = (texts, calendar, unsorted, empty, scalar, nothing, missing_times, parameters, degrees)
+DATASETS = {make.__name__: make for make in MAKERS}
 
 # Per dataset and dimension, labels that mean something on it, or nearly.
 LABELS = {
@@ -109,6 +118,7 @@ LABELS = {
         "time": ["2020", "2020-01-01T00:00:00Z", "2020/2021", "nearest::2020-05-01", "2021,2020"],
     },
     "parameters": {"f": ["1", "json"], "variables": ["0", "a"]},
+    "degrees": {"lat": ["1", "1/..", "nearest::1e300", "inf"], "lon": ["a", "a/c", "0"]},
 }  # fmt: skip
 POSITIONS = ["0", "-1", "1", "0:2", "::-1", "1,0", "5", "-9", ":", "2:1", "::0", "9" * 30]
 VARIABLES = ["a", "a,s", "time", "x", "h,b", "c", "ref", "when", ""]
@@ -124,7 +134,11 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
             warnings.simplefilter("ignore")
             make().to_zarr(folder / f"{name}.zarr", zarr_format=2 + number % 2)
     catalog = folder / "catalog.yaml"
-    catalog.write_text("datasets:\n" + "".join(f"  {n}: {{url: {n}.zarr}}\n" for n in DATASETS))
+    # Half a surrogate pair, as YAML and JSON can write it.
+    odd = 'title: "\\ud800", description: "\\udfff"'
+    catalog.write_text(
+        "datasets:\n" + "".join(f"  {n}: {{url: {n}.zarr, {odd}}}\n" for n in DATASETS)
+    )
     with serving(Settings(catalog=catalog)) as client:
         yield client
 
@@ -142,6 +156,14 @@ def test_it_describes_itself(client: httpx.Client, name: str) -> None:
     answer = client.get(f"/datasets/{name}")
     check(answer)
     assert answer.json()["dims"] == dict(DATASETS[name]().sizes)
+
+
+def test_it_has_pages(client: httpx.Client) -> None:
+    """Each has a page and a view of its own, and a card on the page of all that are open."""
+    for path in (*(f"/{page}/{name}" for name in DATASETS for page in ("explore", "embed")), "/"):
+        answer = client.get(path, headers={"Accept": "text/html"})
+        assert answer.status_code == 200, f"{path}: {answer.text}"
+        assert answer.headers["content-type"].startswith("text/html")
 
 
 @pytest.mark.parametrize("name", DATASETS)

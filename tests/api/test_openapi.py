@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,9 +15,11 @@ from hypothesis import strategies as st
 
 from app.api.openapi import guide
 from app.doors.native.options import OPTIONS
+from app.settings import Settings
 from loadtests import by_schema
 from loadtests.by_schema import draw_case
 from sluice.encoders.formats import ENCODERS
+from tests.api.conftest import serving
 
 CASES = 300
 
@@ -82,6 +86,27 @@ def examples(text: str) -> list[str]:
     """The paths in the first table of the guide."""
     table = text.partition("**Values by label**")[0]
     return re.findall(r"`(/i?sel\?[^`]+)`", table)
+
+
+def test_a_store_that_hangs_does_not_hold_the_document_up(tmp_path: Path) -> None:
+    """It comes without examples of a dataset, long before the store is given up."""
+    catalog = tmp_path / "catalog.yaml"
+    # The kernel takes connections, and nobody ever answers.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        catalog.write_text(f"datasets: {{hangs: {{url: 'http://127.0.0.1:{port}/x.zarr'}}}}")
+        patient = Settings(
+            catalog=catalog, store_attempt_seconds=600, store_read_seconds=600, request_seconds=600
+        )
+        with serving(patient) as client:
+            document = client.get("/openapi.json").json()
+    examples = [
+        parameter.get("example")
+        for _, _, operation in operations(document)
+        for parameter in operation.get("parameters", [])
+        if parameter["name"] == "dataset_id"
+    ]
+    assert set(examples) == {"sample"}
 
 
 def test_every_example_of_the_guide_answers(client: httpx.Client) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from fastapi import HTTPException
 
 import app.errors
 import sluice.errors
@@ -197,6 +198,27 @@ async def test_facts_of_any_kind_are_valid_json() -> None:
         body = check(await client.get("/"), 400)
     assert (body["nan"], body["huge"], body["array"]) == (None, 10**30, [1.0, None])
     assert body["time"] == "2020-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "title"),
+    [(404, "no such thing", "Not Found"), (499, "gone", "Status 499")],
+)
+async def test_a_route_of_somebody_else_says_what_went_wrong(
+    status: int, detail: str, title: str
+) -> None:
+    """Only Starlette's own words are replaced; any status may be one of theirs."""
+    others = Application()
+    install_problems(others)
+
+    @others.get("/")
+    async def fail() -> None:
+        raise HTTPException(status, detail)
+
+    transport = httpx.ASGITransport(others)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as client:
+        body = check(await client.get("/"), status)
+    assert (body["detail"], body["title"]) == (detail, title)
 
 
 PIECES = [

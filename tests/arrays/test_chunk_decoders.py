@@ -13,8 +13,7 @@ import zarr
 import zarr.codecs
 from zarr.storage import MemoryStore
 
-from sluice.arrays.array_metadata import ArrayMeta, parse_array
-from sluice.arrays.plan import object_key
+from sluice.arrays.array_metadata import ArrayMeta, object_key, parse_array
 from sluice.errors import CorruptChunk, MetadataError
 from tests.sources import stored
 

@@ -14,9 +14,9 @@ import zarr.codecs
 from zarr.storage import MemoryStore
 
 from sluice.arrays.array_metadata import ArrayMeta, parse_array
-from sluice.arrays.byte_ranges import ShardIndexes
 from sluice.arrays.chunk_cache import ENTRY_BYTES, ChunkCache
 from sluice.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
+from sluice.arrays.shards import ShardIndexes
 from sluice.arrays.store_reader import StoreReader
 from sluice.errors import CorruptChunk, StoreRefused
 from tests.arrays.readers import rounds_counted, shared_reader

@@ -14,10 +14,11 @@ from zarr.codecs import BloscCodec, ZstdCodec
 from zarr.storage import MemoryStore
 
 from sluice.arrays.array_metadata import ArrayMeta, parse_array
-from sluice.arrays.byte_ranges import ShardIndexes
 from sluice.arrays.chunk_cache import ENTRY_BYTES, ChunkCache, ChunkKey
 from sluice.arrays.chunk_parts import PartDecoder
-from sluice.arrays.plan import placing, plan_orthogonal
+from sluice.arrays.plan import plan_orthogonal
+from sluice.arrays.reading import placing
+from sluice.arrays.shards import ShardIndexes
 from sluice.arrays.store_reader import StoreReader
 from tests.arrays.readers import shared_reader
 from tests.sources import DictSource, stored

@@ -13,7 +13,7 @@ import pytest
 from sluice.arrays.array_metadata import ArrayMeta, parse_array
 from sluice.arrays.plan import plan_orthogonal
 from sluice.arrays.zarr_fallback import read_through_zarr
-from sluice.errors import StoreError, StoreFaltered, StoreTimeout, StoreUnavailable
+from sluice.errors import CorruptChunk, StoreError, StoreFaltered, StoreTimeout, StoreUnavailable
 from sluice.instrumentation import Event, StoreRetried
 from sluice.store import retry_policy
 from sluice.store.resilient import ResilientSource, StoreGuards
@@ -90,7 +90,7 @@ class Ward:
 
     async def read(self) -> list[int]:
         plan = plan_orthogonal((16,), (4,), [slice(None)])
-        return list(plan.finish(await read_through_zarr(self.meta, plan)))
+        return list(plan.finish(await read_through_zarr(self.meta.zarr, plan)))
 
 
 @pytest.fixture(autouse=True)
@@ -136,3 +136,18 @@ async def test_a_chunk_that_is_not_there_is_the_fill_value() -> None:
     ward = Ward()
     ward.store.values = {key: data for key, data in CHUNKS.items() if key != "x/c/1"}
     assert await ward.read() == [0, 1, 2, 3, -1, -1, -1, -1, *range(8, 16)]
+
+
+@pytest.mark.parametrize("name", ["zlib", "gzip", "bz2", "lzma", "zstd", "blosc", "lz4", "shuffle"])
+@pytest.mark.parametrize("data", [b"", b"\x00", b"garbage" * 9, b"\x1f\x8b\x08\x00" + bytes(9)])
+async def test_damaged_bytes_are_a_corrupt_chunk(name: str, data: bytes) -> None:
+    """Whatever the library of the codec raises for them."""
+    options = {"elementsize": 4} if name == "shuffle" else {}
+    codecs = [*DOCUMENT["codecs"], {"name": f"numcodecs.{name}", "configuration": options}]
+    store = SourceStore(DictSource(dict.fromkeys(CHUNKS, data)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        meta = parse_array("x", {**DOCUMENT, "codecs": codecs}, store)
+    assert meta.decoder is None
+    with pytest.raises(CorruptChunk):
+        await read_through_zarr(meta.zarr, plan_orthogonal((16,), (4,), [slice(None)]))

@@ -43,6 +43,24 @@ def test_direction_and_uniqueness(values: list[object], direction: str, unique: 
 
 
 @pytest.mark.parametrize(
+    ("values", "dtype", "step"),
+    [
+        ([300, 200, 100], "u2", -100),
+        ([0, 255], "u1", 255),
+        ([-90, 90], "i1", 180),
+        ([2**63 + 1, 2**63, 2**63 - 1], "u8", -1),
+        ([3, 2, 1], ">i4", -1),
+        ([0.5, 0.25, 0.0], "f2", -0.25),
+        ([1, 2, 4], "i8", None),
+        ([1], "i8", None),
+    ],
+)
+def test_the_step_is_that_between_labels(values: list[Any], dtype: str, step: object) -> None:
+    """Also where their own type does not hold it."""
+    assert axis(values, dtype).step == step
+
+
+@pytest.mark.parametrize(
     ("values", "first", "last"),
     [
         ([1, 2, 5], 1, 3),

@@ -14,6 +14,7 @@ from covjson_pydantic.coverage import Coverage, CoverageCollection
 from .conftest import Service
 
 NORTH, EAST = {"units": "degrees_north"}, {"units": "degrees_east"}
+LICENSE = "https://creativecommons.org/licenses/by/4.0/"
 PLACES = {"Berlin": [13.4, 52.5], "Suva": [178.4, -18.1]}
 
 
@@ -86,7 +87,7 @@ def write_stores(folder: Path) -> dict[str, dict[str, Any]]:
                 variable.encoding["_FillValue"] = np.nan
         ds.to_zarr(folder / f"{name}.zarr", zarr_format=2, consolidated=True)
         entries[name] = {"url": str(folder / f"{name}.zarr")}
-    entries["globe"] |= {"title": "The globe", "places": PLACES}
+    entries["globe"] |= {"title": "The globe", "places": PLACES, "license": LICENSE}
     entries["gone"] = {"url": str(folder / "gone.zarr")}
     return entries
 
@@ -125,3 +126,13 @@ def covered(service: Service, query: str, dataset: str, **params: object) -> Any
     model = Coverage if told["type"] == "Coverage" else CoverageCollection
     model.model_validate_json(answer.text)
     return told
+
+
+def check_error(answer: httpx.Response) -> None:
+    """The error has what EDR wants, and what a problem has."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert told["code"] == str(answer.status_code) == str(told["status"])
+    assert told["description"] == told["detail"]
+    assert told["title"]
+    assert told["type"].startswith("urn:sluice:problem:")

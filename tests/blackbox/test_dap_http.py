@@ -25,7 +25,7 @@ def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
     entries: dict[str, dict[str, object]] = {n: {"url": str(p)} for n, p in stores.items()}
     entries["shut"] = {"url": str(stores["plain"]), "doors": ["zarr"]}
     entries["broken"] = {"url": str(stores["plain"].parent / "nowhere.zarr")}
-    return serve(entries, SLUICE_REQUEST_RESULT_BYTES="8000000")
+    return serve(entries, SLUICE_REQUEST_RESULT_BYTES="2000000")
 
 
 def floats(content: bytes) -> list[float]:
@@ -68,6 +68,19 @@ def test_a_dimension_that_is_there_twice(service: Service) -> None:
     found = service.get("/dap/large.dods?square[1:2][1:2]").content
     assert found.endswith(np.eye(2, dtype=">f8").tobytes())
     assert service.get("/dap/large.dods?square[0:1][1:2]").status_code == 400
+    # Sent in parts it is cut in each place alone.
+    for asked, side in (
+        ("/dap/large.dods?square,t", 24),
+        ("/dap/large.dods?square[3:20][3:20]", 18),
+        ("/datasets/large/isel?variables=square&f=npy", 24),
+    ):
+        whole = service.get(asked, headers=PLAIN).content
+        values = np.eye(side, dtype=">f8" if "dods" in asked else "<f8").tobytes()
+        assert values in whole
+        for start in (whole.index(values), whole.index(values) + 1000, len(whole) - 700):
+            part = service.get(asked, headers={**PLAIN, "Range": f"bytes={start}-{start + 600}"})
+            assert part.status_code == 206
+            assert part.content == whole[start : start + 601]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +103,8 @@ def test_a_dimension_that_is_there_twice(service: Service) -> None:
         ("&time>5", "is an array"),
         ("time=5", "is an array"),
         ("i2[0],i2[1]", "twice"),
+        ("i2[0]&i2[1]", "commas"),
+        ("x=1&t.t", "commas"),
         ("height[0]", "0 dimensions"),
         ("%ff%00%fe", "no variable"),
         ("x" * 5000, "no variable"),
@@ -122,6 +137,11 @@ def test_wrong_constraints_are_told(service: Service, constraint: str, word: str
         ("/dap/plain.dap?dap4.ce=/t|t>3", 400),
         ("/dap/plain.dap?dap4.ce=/nothing=[0:1];/t", 400),
         ("/dap/plain.html?as=exe", 400),
+        ("/dap/plain.html?as=dods&as=ascii&var=t", 400),
+        ("/dap/plain.html?as=dods&var=t&at.t=[0][0][0]&at.t=[1][0][0]", 400),
+        ("/dap/plain.dap?dap4.ce=/t&dap4.ce=/i2", 400),
+        ("/dap/plain.dmr?dap4.ce=/t&dap4.ce=/i2", 400),
+        ("/dap/plain.dap?dap4.checksum=true&dap4.checksum=false", 400),
     ],
 )
 def test_what_fails_has_its_status(service: Service, asked: str, status: int) -> None:
@@ -157,6 +177,31 @@ def test_a_large_answer_is_sent_in_parts(service: Service) -> None:
     strided = service.get("/dap/large.dods?t[1:7:23][3][0:50:179]", headers=PLAIN)
     wanted = np.arange(np.prod(LARGE)).reshape(LARGE)[1:24:7, 3, ::50]
     assert floats(strided.content) == wanted.ravel().tolist()
+
+
+def test_a_large_answer_of_different_parts_is_sent_in_parts(service: Service) -> None:
+    """Each variable at positions of its own; what is counted is what is read."""
+    asked = "/dap/large.dods?t[2:1:23][1:1:179][0:179],time[0:5:20],flags"
+    whole = service.get(asked, headers=PLAIN).content
+    head = service.client.head(asked, headers=PLAIN)
+    assert head.headers["content-length"] == str(len(whole))
+    values = np.arange(np.prod(LARGE), dtype=">f4").reshape(LARGE)[2:, 1:]
+    known = {
+        "flags": struct.pack(">II7Bx", 7, 7, *range(7)),
+        "t": struct.pack(">II", values.size, values.size) + values.tobytes(),
+        "time": struct.pack(">II5i", 5, 5, *range(0, 25, 5)),
+    }
+    lines = service.get(asked.replace("dods", "dds")).text.splitlines()[1:-1]
+    declared = [line.split("[")[0].split()[1] for line in lines]
+    body = b"".join([known[name] for name in declared])
+    assert whole.partition(DATA)[2] == body
+    for start in (5, len(whole) - len(body) + 3, len(whole) // 2, len(whole) - 9):
+        part = service.get(asked, headers={**PLAIN, "Range": f"bytes={start}-{start + 70_000}"})
+        assert part.status_code == 206
+        assert part.content == whole[start : start + 70_001]
+    # Whole, it would be more than an answer may have in memory.
+    refused = service.get("/dap/large.dap?dap4.ce=/t[2:1:23][][];/time[0:5:20]")
+    assert refused.status_code == 413
 
 
 def test_parts_of_several_variables(service: Service) -> None:

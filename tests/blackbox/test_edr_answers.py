@@ -20,18 +20,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from . import edr
-from .conftest import Serve, Service
-from .edr import PLACES, globe, grid, plane, region, write_stores
+from .conftest import Service
+from .edr import PLACES, check_error, globe, grid, plane, region, write_stores
 
 GLOBE, REGION = globe(), region()
 FIRST = "2024-01-01T00:00:00Z"
 
 
 @pytest.fixture(scope="module")
-def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
-    return serve(
-        write_stores(tmp_path_factory.mktemp("edr")), SLUICE_REQUEST_RESULT_BYTES="4000000"
-    )
+def service(edr_service: Service) -> Service:
+    return edr_service
 
 
 def ask(service: Service, query: str, dataset: str = "globe", **params: object) -> httpx.Response:
@@ -543,16 +541,6 @@ def test_what_is_wrong_with_a_place_is_told_in_its_own_words(
     assert "such as " in told or "at 5 5" in told
 
 
-def check_error(answer: httpx.Response) -> None:
-    """The error has what EDR wants, and what a problem has."""
-    assert answer.headers["content-type"] == "application/problem+json"
-    told = answer.json()
-    assert told["code"] == str(answer.status_code) == str(told["status"])
-    assert told["description"] == told["detail"]
-    assert told["title"]
-    assert told["type"].startswith("urn:sluice:problem:")
-
-
 def test_no_collection_has_instances(service: Service) -> None:
     """There is one version of each: none is linked, and who asks for one is told so."""
     for path in (
@@ -641,11 +629,42 @@ def test_more_than_a_limit_is_413(service: Service) -> None:
     check_error(answer)
 
 
+@pytest.mark.parametrize(
+    ("query", "twice"),
+    [
+        ("position?coords=POINT(5 5)", "coords=POINT(5 5)"),
+        ("position?coords=POINT(5 5)", "coords=POINT(6 6)"),
+        ("position?coords=POINT(5 5)&datetime=2024-01-01", "datetime=2024-01-02"),
+        ("position?coords=POINT(5 5)&z=850", "z=500"),
+        ("position?coords=POINT(5 5)&parameter-name=land&f=CSV", "f=GeoJSON"),
+        ("position?coords=POINT(5 5)&crs=CRS84", "crs=EPSG:4326"),
+        ("cube?bbox=0,0,5,5", "bbox=0,0,9,9"),
+        ("radius?coords=POINT(5 5)&within=900&within-units=km", "within=9"),
+        ("radius?coords=POINT(5 5)&within=900&within-units=km", "within_units=m"),
+        ("locations/Berlin?datetime=2024-01-01", "datetime=2024-01-02"),
+    ],
+)
+def test_what_stands_twice_is_400(service: Service, query: str, twice: str) -> None:
+    """Neither is taken for the other; empty ones are none."""
+    path = f"/edr/collections/globe/{query}"
+    answer = service.get(f"{path}&{twice}")
+    assert answer.status_code == 400
+    check_error(answer)
+    assert "is given 2 times" in answer.json()["description"]
+    name = twice.partition("=")[0]
+    assert service.get(f"{path}&{name}=&x=1&x=2").status_code == 200
+
+
 def test_unknown_parameters_are_passed_over(service: Service) -> None:
     for name in ("parameter-name", "parameter_names", "parameter-names"):
         params = {"coords": "POINT(5 5)", name: "land", "foo": "bar", "resolution-x": "9"}
         answer = service.get("/edr/collections/globe/position", params=params)
         assert list(answer.json()["ranges"]) == ["land"]
+        # Names add up, however they are written.
+        answer = service.get(
+            "/edr/collections/globe/position", params={**params, "parameter_name": "t2m"}
+        )
+        assert set(answer.json()["parameters"]) == {"land", "t2m"}
 
 
 # HTTP.
@@ -681,6 +700,17 @@ def test_places_with_names(service: Service) -> None:
     assert listed.headers["content-type"] == "application/geo+json"
     found = {one["id"]: one["geometry"]["coordinates"] for one in listed.json()["features"]}
     assert found == PLACES
+    for asked, names in (
+        ("bbox=10,50,20,60", ["Berlin"]),
+        ("bbox=170,-20,-170,0&datetime=2024-01-01/..", ["Suva"]),
+        ("bbox=50,10,60,20&crs=EPSG:4326", ["Berlin"]),
+        ("bbox=-10,-10,10,10", []),
+        ("datetime=../2023", []),
+        ("limit=1", list(PLACES)),
+    ):
+        told = service.get(f"/edr/collections/globe/locations?{asked}").json()
+        assert [one["id"] for one in told["features"]] == names, asked
+    assert service.get("/edr/collections/globe/locations?bbox=1,2").status_code == 400
     told = covered(service, "locations/Suva", parameter_name="t2m")
     same(grid(told, "t2m"), GLOBE.t2m.sel(lon=180, lat=-20))
     assert service.get("/edr/collections/region/locations").json()["features"] == []

@@ -39,8 +39,8 @@ KEY = "sluice_reader"
 
 
 @pytest.fixture(scope="module")
-def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
-    return serve(write_stores(tmp_path_factory.mktemp("edr")))
+def service(edr_service: Service) -> Service:
+    return edr_service
 
 
 @pytest.fixture(scope="module")
@@ -288,6 +288,11 @@ def test_openapi_document_retrieval_and_validation(service: Service) -> None:
                 assert asked[name]["in"] == "query"
 
 
+def query_of(text: str) -> dict[str, str]:
+    """The names and values of a query that is written plainly."""
+    return dict(pair.split("=") for pair in text.split("&") if pair)
+
+
 def test_all_paths_of_the_document_answer(service: Service) -> None:
     told = service.get("/edr/api").json()
     (server,) = told["servers"]
@@ -298,11 +303,20 @@ def test_all_paths_of_the_document_answer(service: Service) -> None:
         "trajectory": "coords=LINESTRING(0 0,20 0)",
         "cube": "bbox=0,0,20,20",
     }
-    for path in told["paths"]:
+    posted = set()
+    for path, item in told["paths"].items():
         filled = path.replace("{collectionId}", "globe").replace("{locationId}", "Berlin")
         query = samples.get(path.rpartition("/")[2], "")
         answer = service.get(f"{server['url']}{filled}?{query}")
         assert answer.status_code == 200, path
+        if "post" in item:
+            ((media_type, form),) = item["post"]["requestBody"]["content"].items()
+            form = {name: query_of(query)[name] for name in form["schema"].get("required", ())}
+            again = service.client.post(f"{server['url']}{filled}", data=form)
+            assert again.request.headers.get("content-type") == (media_type if form else None)
+            assert again.content == answer.content, path
+            posted.add(path.rpartition("/")[2])
+    assert posted == {*samples, "{locationId}"}
 
 
 def test_conformance_validation(service: Service) -> None:
@@ -324,7 +338,8 @@ def test_collections_validation(service: Service) -> None:
     for one in told["collections"]:
         assert links(one, "data", "collection")
         assert links(one, "self", "alternate")
-        assert all(x["rel"] and x["type"] for x in one["links"])
+        queries = [query["link"] for query in one["data_queries"].values()]
+        assert all(x["rel"] and x["type"] for x in [*one["links"], *queries])
         assert one["extent"]["spatial"]["bbox"]
         alone = service.get(f"/edr/collections/{one['id']}").json()
         assert alone["id"] == one["id"]
@@ -361,6 +376,15 @@ def test_locations_without_a_name_are_200(service: Service) -> None:
     for name in ("globe", "region"):
         told = service.get(f"/edr/collections/{name}/locations?f=GeoJSON").json()
         assert told["type"] == "FeatureCollection"
+        # (RFC 7946, sections 3.1.2, 3.2 and 3.3.)
+        assert len(told["features"]) == {"globe": 2, "region": 0}[name]
+        for one in told["features"]:
+            assert one["type"] == "Feature"
+            assert one["geometry"]["type"] == "Point"
+            lon, lat = one["geometry"]["coordinates"]
+            assert -180 <= lon <= 180
+            assert -90 <= lat <= 90
+            assert isinstance(one["properties"], dict)
 
 
 @pytest.mark.parametrize("name", ["globe", "region"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from app.api.requests import is_public
 from app.catalog.catalog import Catalog
 from app.catalog.configuration import (
     RIGHTS,
+    Files,
     Keys,
+    Texts,
     check_holders,
     line_of,
-    load_keys,
     new_key,
     parse_keys,
 )
@@ -69,14 +71,22 @@ def test_keys_come_from_a_file_and_the_environment(tmp_path: Path) -> None:
     """Both hold; a file that cannot be read is a CatalogError."""
     path = tmp_path / "keys"
     path.write_text(f"a {DIGEST}\n")
-    assert [key.name for key in load_keys(path, f"b {DIGEST}")] == ["a", "b"]
-    assert load_keys(None, "") == ()
+    files = Files(tmp_path / "none.yaml", path, f"b {DIGEST}", urls=("x.zarr",))
+    assert [key.name for key in files.parse(files.read()).keys] == ["a", "b"]
+    assert replace(files, keys=None, more_keys="").parse(Texts("")).keys == ()
     for wrong in (tmp_path / "none", tmp_path):
         with pytest.raises(CatalogError, match="the keys cannot be read"):
-            load_keys(wrong, "")
+            replace(files, keys=wrong).read()
     path.write_bytes(b"\xff")
     with pytest.raises(CatalogError, match="not UTF-8"):
-        load_keys(path, "")
+        files.read()
+
+
+@pytest.mark.parametrize("dataset_id", ["a#b", "a;b", "a b", "", "ä"])
+def test_no_line_is_made_for_what_is_no_id(dataset_id: str) -> None:
+    """A line that begins a comment in an id would be a key for another dataset."""
+    with pytest.raises(CatalogError, match="datasets= wants ids"):
+        line_of("team", "k", [], ["b", dataset_id])
 
 
 def test_a_new_key_fits_its_line() -> None:

@@ -14,13 +14,15 @@ import xarray as xr
 import zarr
 
 from app.catalog.catalog import load_catalog
-from app.catalog.entry import DatasetEntry, secrets_of
+from app.catalog.copies import Copies
+from app.catalog.entry import CopyPlace, DatasetEntry, secrets_of
 from app.catalog.opened import Opened
 from app.catalog.opening import open_entry
+from sluice.arrays.member_documents import DEFAULT_LIMITS
 from sluice.engine import plan
-from sluice.errors import CatalogError, StoreError
+from sluice.errors import CatalogError, StoreError, StoreTimeout
 from sluice.selection import Along, Position, Selection
-from sluice.store import Filesystems
+from sluice.store import ByteSource, Filesystems
 from tests.catalog.stores import write_store
 
 POINT: dict[str, Along] = {"latitude": Position(3), "longitude": Position(5)}
@@ -166,6 +168,18 @@ datasets:
     storage_options: {secret: sesame}
     also: [s3://b/two.zarr, three.zarr]
 """
+
+
+async def test_a_store_of_a_copy_that_times_out_has_words_of_its_own() -> None:
+    """They say more than that a look takes no longer than it may."""
+
+    async def connect(place: DatasetEntry) -> ByteSource:
+        raise StoreTimeout("Its folder hangs.")
+
+    entry = DatasetEntry(id="a", url="maps.zarr", also=(CopyPlace(url="series.zarr"),))
+    copies = Copies(entry, connect, None, DEFAULT_LIMITS, lambda place: place.id)
+    await copies.look()
+    assert copies._seen["series"].why == "it cannot be opened: Its folder hangs"
 
 
 def test_addresses_of_copies_are_filled_and_anchored(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
-"""The environment's variables in a catalog's strings."""
+"""The YAML of a catalog, and the environment's variables in its strings."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.catalog.document import filled
+from app.catalog.document import filled, parse_document
 from sluice.errors import CatalogError
 
 ENVIRONMENT = {"NAME": "value", "_n1": "other", "EMPTY": "", "NESTED": "${NAME}"}
@@ -59,3 +61,14 @@ def test_a_reference_that_names_nothing_is_refused(text: str) -> None:
 def test_every_text_can_be_written(text: str) -> None:
     """Whatever the text, with its `${` escaped it stands for itself."""
     assert filled(text.replace("${", "$${"), {}, field="") == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2024-13-45", "0x_", "9" * 5000, '!!int ""', "!!float x", "!!bool maybe", "!!timestamp then"],
+)
+def test_what_is_no_value_of_its_type_is_refused_with_its_line(value: str) -> None:
+    """YAML's types are guessed from the text; it is not repeated, since it may be a password."""
+    with pytest.raises(CatalogError, match="line 2: a number, time or truth") as caught:
+        parse_document(Path("c.yaml"), f"a: 1\nb: {value}\n")
+    assert value not in str(caught.value)

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.catalog.catalog import Catalog
-from app.catalog.entry import DatasetEntry, redact, redact_error, secrets_of
+from app.catalog.entry import DatasetEntry, fingerprint, redact, redact_error, secrets_of
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry
 from sluice.arrays.reader import Reader
@@ -164,3 +164,18 @@ def test_places_have_names_and_coordinates() -> None:
     for places_given in wrong:
         with pytest.raises(ValidationError):
             DatasetEntry.model_validate({"id": "a", "url": "/x", "places": places_given})
+
+
+def test_a_fingerprint_tells_values_apart_and_shows_none() -> None:
+    """Names may be of any type, as YAML has them, and in any order; lists have an order."""
+    options = {"key": "hush", "client_kwargs": {1: "a", "b": [1, 2], None: {}}}
+    same = {"client_kwargs": {None: {}, "b": [1, 2], 1: "a"}, "key": "hush"}
+    found = fingerprint("s3://b/x", options)
+    assert found == fingerprint("s3://b/x", same)
+    assert "hush" not in found
+    others = (
+        fingerprint("s3://b", "/x", options),
+        fingerprint("s3://b/x", {**options, "client_kwargs": {"1": "a", "b": [1, 2], None: {}}}),
+        fingerprint("s3://b/x", {**options, "client_kwargs": {1: "a", "b": [2, 1], None: {}}}),
+    )
+    assert len({found, *others}) == 4

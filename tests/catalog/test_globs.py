@@ -166,6 +166,12 @@ def test_a_store_without_a_name_is_refused(url: str) -> None:
         catalog_of_addresses([url])
 
 
+def test_a_home_that_is_nobodys_is_refused() -> None:
+    """A shell leaves the name as it is."""
+    with pytest.raises(CatalogError, match="command line: ~nobody-of-this-name"):
+        catalog_of_addresses(["~nobody-of-this-name/x.zarr"])
+
+
 TREES = """
 datasets:
   tree: {url: "s3://b/tree", group: "*", title: A tree, access: public}
@@ -186,7 +192,7 @@ def test_groups_stand_in_the_place_of_their_entry() -> None:
 
     found = learn(catalog.globs[0], "one", "two").catalog
     assert list(found.entries) == ["tree", "tree~a~b", "one-x", "two-x"]
-    assert [found.entries[name].told.get("groups") for name in ("tree", "tree~a~b")] == [
+    assert [found.entries[name].summary.get("groups") for name in ("tree", "tree~a~b")] == [
         "pending",
         None,
     ]

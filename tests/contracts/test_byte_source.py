@@ -60,6 +60,8 @@ async def test_ranges_are_clipped(ground: Ground) -> None:
     assert await source.get("a/c/0/1", 4000) == b""
     assert await source.get("a/c/0/1", 5, 5) == b""
     assert await source.get("a/c/0/1", 0, 0) == b""
+    assert await source.get("a/c/0/1", None, 0) == b""
+    assert await source.get("a/c/0/1", 5, 3) == b""
     assert await source.get("b/empty", 0, 10) == b""
     assert await source.get("b/empty", -10) == b""
 
@@ -96,6 +98,7 @@ async def test_a_missing_key_is_none(ground: Ground) -> None:
         assert await ground.source.get(key, 2, 5) is None, key
         assert await ground.source.get(key, -3) is None, key
         assert await ground.source.get(key, 4, 4) is None, key
+        assert await ground.source.get(key, 4, 2) is None, key
 
 
 async def test_a_tag_spares_the_value_and_nothing_else(ground: Ground) -> None:

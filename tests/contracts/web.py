@@ -111,7 +111,7 @@ class Web:
             names = {p[len(path) :].partition("/") for p in self.values if p.startswith(path)}
             links = "".join(f'<a href="{quote(a)}{s}">{a}</a>' for a, s, _ in sorted(names))
             if names:
-                page = f'<a href="../">up</a><a href="?C=N">sort</a>{links}'
+                page = f'<a href="../">up</a><a href="?C=N">sort</a><a href="http://[">?</a>{links}'
                 return 200, ["Content-Type: text/html; charset=utf-8"], page.encode()
         return 404, xml, NO_SUCH_KEY
 

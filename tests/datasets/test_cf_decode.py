@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from xarray.coding.variables import _apply_mask, _scale_offset_decoding
 
-from sluice.datasets.cf_decode import Unpacking
+from sluice.datasets.cf_decode import StoredForm, StoredLabels, Unpacking
 
 numbers = st.sampled_from([0.5, -3, 1e300, np.float32(0.1), np.int16(7), 2.0**-1074])
 
@@ -69,3 +69,30 @@ def test_other_decodings_are_left_to_xarray() -> None:
         steps("f8", [0], np.array([0.5]), 1.0),
     )
     assert [Unpacking.of(some) for some in odd] == [None] * len(odd)
+
+
+@given(
+    st.sampled_from(["u1", "i2", "i8", "u8"]),
+    st.integers(0, 100),
+    st.integers(1, 40),
+    st.integers(1, 5),
+    st.booleans(),
+    st.data(),
+)
+def test_evenly_spaced_labels_are_picked_as_from_their_array(
+    dtype: str, first: int, count: int, step: int, falls: bool, data: st.DataObject
+) -> None:
+    """At a position, a slice or several positions: the same values, in memory of their own."""
+    values = np.unique(np.arange(first, first + count * step, step).clip(max=255)).astype(dtype)
+    values = values[::-1] if falls else values
+    labels = StoredLabels.of(values, StoredForm(np.dtype(dtype), (), {}))
+    assert isinstance(labels.values, range) or len(values) < 2 or values[-1] == 255
+    end = st.none() | st.integers(-count, count)
+    places = st.integers(-len(values), len(values) - 1)
+    several = st.lists(places, max_size=5).map(lambda some: np.array(some, "i8"))
+    strides = st.sampled_from([None, 1, 3, -1, -2])
+    place = data.draw(places | st.builds(slice, end, end, strides) | several)
+    found, expected = labels.pick(place), np.asarray(values[place])
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    np.testing.assert_array_equal(found, expected)
+    assert not np.shares_memory(found, values)

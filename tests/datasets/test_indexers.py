@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from xarray.core.indexes import PandasIndex
 
 from sluice.datasets import pointwise_indexers
-from sluice.datasets.indexers import search
+from sluice.datasets.indexers import search_label
 
 numbers = st.sampled_from(["i1", "i4", "i8", "u2", "f4", "f8"])
 
@@ -38,7 +38,7 @@ def test_found_positions_are_xarrays(
         | st.floats(width=32).map(np.float32)
     )
     index = PandasIndex(array, "x")
-    found = search(index, label, nearest=nearest)
+    found = search_label(index, label, nearest=nearest)
     if found is not None:
         assert found == expected(index, label, nearest)
 
@@ -49,7 +49,7 @@ def test_found_times_are_xarrays(minutes: int, unit: str, nearest: bool, descend
     times = pd.date_range("2020-01-01", periods=4, freq="20min")
     index = PandasIndex(times[:: -1 if descending else 1], "x")
     label = np.array("2020-01-01", f"M8[{unit}]")[()] + np.timedelta64(minutes, "m")
-    found = search(index, label, nearest=nearest)
+    found = search_label(index, label, nearest=nearest)
     if found is not None:
         assert found == expected(index, label, nearest)
     elif minutes in (0, 20, 40, 60) or (nearest and 0 < minutes < 60):
@@ -75,7 +75,7 @@ def test_found_times_are_xarrays(minutes: int, unit: str, nearest: bool, descend
 )
 def test_whatever_is_not_certain_is_left_to_xarray(values: Any, label: Any) -> None:
     """Duplicates, unsorted labels, NaN, text, other types and overflow get no answer here."""
-    assert search(PandasIndex(values, "x"), label, nearest=False) is None
+    assert search_label(PandasIndex(values, "x"), label, nearest=False) is None
 
 
 @pytest.mark.parametrize(

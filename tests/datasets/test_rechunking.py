@@ -279,3 +279,12 @@ def test_blocks_fit_and_decode_the_least(shape: list[int], data: st.DataObject, 
         return total
 
     assert decoded(block) <= decoded(chunks)
+
+
+@pytest.mark.timeout(60)
+def test_blocks_of_many_dimensions_are_found() -> None:
+    """Of which two ways to cut each dimension would be too many to look at."""
+    shape = (2,) * 24
+    block = block_shape(shape, (1,) * 24, (1,) * 24, 1, 2**20)
+    assert math.prod(block) <= 2**20
+    assert set(block) <= {1, 2}

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from sluice.encoders.arrow_tables import ArrowRows
-from sluice.encoders.encoder import Encoder
+from sluice.encoders.encoder import Encoder, joined
 from sluice.encoders.formats import ENCODERS, negotiate
-from sluice.encoders.table_encoders import joined, table_pieces_of
+from sluice.encoders.table_encoders import table_pieces_of
 from sluice.encoders.tables import layout_of
 from sluice.encoders.text_tables import TextRows
 from sluice.errors import NotAcceptable, SluiceError

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.encoders.coverage_json import coverage_encoder
-from sluice.encoders.coverage_layout import Layout
+from sluice.encoders.coverage_layout import CoverageLayout
 from sluice.encoders.coverage_parts import (
     CRS84,
     around_greenwich,
@@ -31,7 +31,7 @@ from tests.encoders.samples import DTYPES, cells
 AXES = {"x": "lon", "y": "lat", "z": "lev", "t": "time"}
 
 
-def layout_of(ds: xr.Dataset, **options: Any) -> Layout:
+def layout_of(ds: xr.Dataset, **options: Any) -> CoverageLayout:
     parameters = {
         str(name): json_text(parameter_of(str(name), v.attrs, v.dtype))
         for name, v in ds.data_vars.items()
@@ -39,7 +39,7 @@ def layout_of(ds: xr.Dataset, **options: Any) -> Layout:
     systems = reference_systems(CRS84, {"type": "VerticalCRS"}, "Gregorian")
     references = {letter: json_text(system) for letter, system in systems.items()}
     axes = {letter: name for letter, name in AXES.items() if name in ds.variables}
-    return Layout(axes, parameters, references, **options)
+    return CoverageLayout(axes, parameters, references, **options)
 
 
 def told(ds: xr.Dataset, **options: Any) -> Any:

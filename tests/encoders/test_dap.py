@@ -135,6 +135,16 @@ def test_names_have_plain_letters() -> None:
     assert dataset.variables[0].attrs["origname"] == "a b"
 
 
+def test_a_dimension_without_a_variable_has_its_name_told() -> None:
+    """By an attribute of the dataset, where it is another one."""
+    ds = xr.Dataset({"v": (("x y", "z", "é"), np.zeros((1, 2, 3)))}, {"é": [1, 2, 3]})
+    assert {k: v for k, v in served(ds).attrs.items() if "origname" in k} == {"origname_x_y": "x y"}
+    assert 'String origname_x_y "x y";' in das(served(ds))
+    whole = [*map(DapPart.whole, served(ds, 4).variables)]
+    assert 'name="origname_x_y"' in dap4.dmr(served(ds, 4), whole)
+    assert served(ds).by_name["_"].attrs["origname"] == "é"
+
+
 def test_attributes_are_quoted() -> None:
     """Texts, lists of them, numbers that are none."""
     attrs = {"t": 'a "b" \\', "l": ["x", "y"], "n": np.array([np.nan, np.inf, -np.inf, 0.1], "f4")}

@@ -67,6 +67,12 @@ def test_negotiation(f: str | None, accept: str | None, name: str) -> None:
     assert negotiate(f, accept).name == name
 
 
+@pytest.mark.parametrize("accept", [None, "*/*"])
+def test_who_asks_for_nothing_gets_the_first_format(accept: str | None) -> None:
+    """Of those that are offered, which need not have JSON among them."""
+    assert negotiate(None, accept, {"csv": ENCODERS["csv"]}).name == "csv"
+
+
 def test_unknown_format() -> None:
     """An unknown `f` is answered with the known ones."""
     with pytest.raises(QueryError) as caught:

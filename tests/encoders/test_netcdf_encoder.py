@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sluice.encoders.netcdf_encoder import NetcdfFile, encode_netcdf
 from sluice.encoders.netcdf_names import FileNames
-from sluice.encoders.netcdf_packing import form_of, store_values
+from sluice.encoders.netcdf_packing import file_form, store_values
 from sluice.errors import NotAcceptable
 from tests.encoders.readers import by_both_engines, in_c
 from tests.encoders.samples import attributes, datasets
@@ -463,7 +463,7 @@ def test_any_dataset_in_chunks(dataset: xr.Dataset, data: st.DataObject) -> None
     known = {
         name: store_values(variable.values, variable.encoding)
         for name, variable in dataset.variables.items()
-        if form_of(str(name), variable.dtype, variable.ndim, variable.encoding) is None
+        if file_form(str(name), variable.dtype, variable.ndim, variable.encoding) is None
     }
     lengths = data.draw(st.lists(st.integers(1, 4), min_size=9, max_size=9))
     chunks = {n: tuple(lengths[: v.ndim]) for n, v in dataset.variables.items() if v.ndim}

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from sluice.concurrency import Wanted
+from sluice.concurrency import CancelToken
 from sluice.encoders.formats import ENCODERS
 from sluice.encoders.netcdf_encoder import encode_netcdf
 from sluice.errors import NotAcceptable
@@ -251,8 +251,8 @@ def test_complex_numbers_are_refused(dtype: str, encoding: dict[str, Any]) -> No
         encode_netcdf(variable(np.zeros(2, dtype), encoding))
 
 
-class Leaving(Wanted):
-    """Work that is wanted until somebody has looked so often."""
+class CancelledAfter(CancelToken):
+    """Work that is cancelled once its loops have looked so often."""
 
     __slots__ = ("left",)
 
@@ -260,9 +260,9 @@ class Leaving(Wanted):
         self.left = left
 
     @property
-    def still(self) -> bool:  # type: ignore[override]
+    def cancelled(self) -> bool:  # type: ignore[override]
         self.left -= 1
-        return self.left >= 0
+        return self.left < 0
 
 
 @pytest.mark.parametrize("name", ["netcdf", "netcdf3"])
@@ -275,16 +275,17 @@ class Leaving(Wanted):
         ([1, 2.5, None, "a"] * 2000, 3),
     ],
 )
-def test_values_that_decide_are_looked_at_as_long_as_they_are_wanted(
+def test_loops_over_values_that_decide_end_when_they_are_cancelled(
     name: str, values: list[object], loops: int
 ) -> None:
-    """In each of the loops over all of them."""
+    """Each of the loops over all of them."""
     dataset = xr.Dataset({"v": ("x", np.array(values, dtype=object))})
-    encoder, all_of_them = ENCODERS[name], Leaving(10**6)
-    expected = all_of_them.made(encoder.encode, dataset)
+    encoder, all_of_them = ENCODERS[name], CancelledAfter(10**6)
+    expected = all_of_them.run(encoder.encode, dataset)
     looks = 10**6 - all_of_them.left
-    assert looks > loops
+    # The first look is the token's own, before the work begins.
+    assert looks - 1 > loops
     for after in range(looks):
         with pytest.raises(asyncio.CancelledError):
-            Leaving(after).made(encoder.encode, dataset)
-    assert Leaving(looks).made(encoder.encode, dataset) == expected
+            CancelledAfter(after).run(encoder.encode, dataset)
+    assert CancelledAfter(looks).run(encoder.encode, dataset) == expected

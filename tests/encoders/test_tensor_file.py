@@ -17,8 +17,8 @@ from safetensors.numpy import load
 from sluice.encoders.answer_schema import UnreadAnswer
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS, adapted
-from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.jsonable import array_to_jsonable, json_text
+from sluice.encoders.netcdf_names import FileNames
 from sluice.errors import NotAcceptable, QueryError, SelectionError
 from tests.encoders.samples import DTYPES, cells, datasets
 from tests.encoders.test_csv_encoder import Plan
@@ -245,6 +245,6 @@ def test_the_length_of_packed_numbers_follows_from_none_of_them(
         assume(not (np.abs(values[np.isfinite(values)]) > 1e300).any())
         dataset = xr.Dataset({"v": (("a", "b"), values), "w": ("a", values[:, 0])})
         lengths.add(len(encoder.encode(dataset)))
-    coords, fragments = set(dataset.coords), FragmentCache(dataset)
-    unread = UnreadAnswer(dataset.variables, {}, coords, {}, fragments, lambda *_: None)
+    coords, names = set(dataset.coords), FileNames.of(dataset)
+    unread = UnreadAnswer(dataset.variables, {}, coords, {}, names, lambda *_: None)
     assert lengths == {encoder.sized.content(unread).size}

@@ -18,7 +18,7 @@ from sluice.datasets import open_dataset
 from sluice.encoders.answer_schema import AS_STORED, FILLS, FileValues, VariableSchema
 from sluice.encoders.netcdf_encoder import NetcdfFile, encode_netcdf
 from sluice.encoders.netcdf_names import FileNames
-from sluice.encoders.netcdf_packing import form_of, store_values
+from sluice.encoders.netcdf_packing import file_form, store_values
 from sluice.engine import Plan, plan, prepare
 from sluice.engine.slabs import Order
 from sluice.selection import Along, Position, Positions, PositionSlice, Selection
@@ -367,7 +367,7 @@ def test_any_file_is_known_before_its_values(
     variables = {name: found[name] for name in planned.schema.variables}
     known: dict[Hashable, FileValues] = {}
     for name, variable in variables.items():
-        if form_of(str(name), variable.dtype, len(variable.dims), variable.encoding) is None:
+        if file_form(str(name), variable.dtype, len(variable.dims), variable.encoding) is None:
             assume(name not in reading.pending)
             in_memory = reading.variables[name]
             known[name] = store_values(in_memory.values, in_memory.encoding)

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import netCDF4
+import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import assume, given, settings
@@ -18,13 +19,14 @@ from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS, adapted
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.netcdf_encoder import encode_netcdf
-from sluice.engine import Plan, plan, prepare, write_deflated
+from sluice.engine import Plan, cells_excess, file_costs, plan, prepare, write_deflated
 from sluice.engine.file_answer import FileAnswer, file_of
 from sluice.errors import NotAcceptable, SluiceError
 from sluice.scheduler import Threads
+from sluice.selection import Selection
 from tests.engine.selections import selections
 from tests.equivalence.strategies import stores
-from tests.stores import StoreSpec, documents_of, fs_map
+from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
 
@@ -137,7 +139,8 @@ def test_any_part_of_a_file_with_options_and_what_it_holds(
     else:
         xr.testing.assert_equal(ours, theirs)
     schema = planned.schema
-    names = fragments.names.covering(schema.variables, schema.coord_names).stored
+    dims = [dim for variable in schema.variables.values() for dim in variable.dims]
+    names = fragments.names.covering([*schema.variables, *dims], schema.coord_names).stored
     assert grows.issuperset([names[dim] for dim in asked_of(encoder)])
 
 
@@ -146,3 +149,35 @@ def asked_of(encoder: Encoder) -> tuple[str, ...]:
     asked = dict(encoder.variant)["unlimited"]
     assert isinstance(asked, tuple)
     return asked
+
+
+EMPTY = StoreSpec(
+    (
+        ArraySpec("time", ("time",), np.zeros(0, "i4")),
+        ArraySpec("x", ("x",), np.arange(5, dtype="i4")),
+        ArraySpec("t", ("time", "x"), np.zeros((0, 5), "f4")),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        (("compression", "zlib"),),
+        (("unlimited", ("time",)),),
+        (("compression", "zlib"), ("unlimited", ("time",))),
+    ],
+)
+def test_a_dimension_without_positions_is_written_in_chunks(
+    runner: asyncio.Runner, asked: tuple[tuple[str, object], ...]
+) -> None:
+    """A store that nobody has filled yet is a file that can be filled, whatever its options."""
+    opened = runner.run(open_dataset(fs_map(documents_of(EMPTY)), reader=Reader()))
+    planned, encoder = plan(prepare(opened), Selection()), adapted(ENCODERS["netcdf"], asked)
+    assert encoder.file is not None
+    assert cells_excess(planned, encoder.file) is None
+    assert file_costs(planned, encoder.file).chunks == 0
+    file = runner.run(file_of(planned, encoder.file, FragmentCache(opened, "sample")))
+    whole = deflated(file) if file.content.settled is not None else taken(file, 0, file.size, 100)
+    ours, grows = read(runner.run(whole))
+    assert (ours["t"].shape, ours["t"].dtype, grows) == ((0, 5), np.dtype("f4"), {"time"})

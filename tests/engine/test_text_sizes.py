@@ -16,7 +16,7 @@ from sluice.aliases import Array
 from sluice.datasets import open_dataset
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS
-from sluice.engine import Learned, Plan, Watch, estimated_size, plan, prepare, rows_of
+from sluice.engine import Learned, Plan, Sampler, estimated_size, plan, prepare, rows_of
 from sluice.engine.learned import Sample
 from sluice.engine.prepared import PreparedDataset
 from sluice.errors import SluiceError
@@ -37,7 +37,7 @@ async def answered(planned: Plan, learned: Learned, most_bytes: int | None) -> N
         return
     assert CSV.rows is not None
     answer = rows_of(planned, CSV.rows, most_bytes)
-    async for slab in answer.pieces(CSV.rows, watch=Watch(learned, planned)):
+    async for slab in answer.pieces(CSV.rows, sampler=Sampler(learned, planned)):
         for _ in slab:
             pass
 

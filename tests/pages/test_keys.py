@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 from playwright.sync_api import expect
 
 from tests.pages.conftest import READY, Guarded, Look
@@ -42,11 +43,12 @@ def test_a_key_opens_what_it_may(guarded: Guarded, look: Look) -> None:
     tab.complaints.clear()
 
 
-def test_a_wrong_key_is_told_of_and_forgotten(guarded: Guarded, look: Look) -> None:
-    """The public datasets stay where they are."""
+@pytest.mark.parametrize("key", ["sluice_wrong", "ключ"])
+def test_a_wrong_key_is_told_of_and_forgotten(guarded: Guarded, look: Look, key: str) -> None:
+    """The public datasets stay where they are, also where no header can hold what was typed."""
     tab = look(fresh=True)
     tab.page.goto(guarded.address)
-    tab.page.get_by_label("API key").fill("sluice_wrong")
+    tab.page.get_by_label("API key").fill(key)
     tab.page.get_by_role("button", name="Use key").click()
     expect(tab.page.get_by_role("status")).to_have_text("This key opens nothing here.")
     tab.page.reload()

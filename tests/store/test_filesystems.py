@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 from pathlib import Path
@@ -45,6 +46,17 @@ async def test_closing_leaves_no_session_open() -> None:
     with pytest.raises(RuntimeError, match="closed"):
         await filesystem(filesystems, "s3://a/x", **S3)
     del fs, web, session, filesystems
+    gc.collect()
+
+
+async def test_what_connects_while_they_close_is_closed() -> None:
+    """Whoever comes too late gets no source, and leaves no session open."""
+    filesystems = Filesystems()
+    connecting = asyncio.ensure_future(filesystem(filesystems, "http://127.0.0.1:9/x"))
+    await asyncio.sleep(0)
+    await filesystems.aclose()
+    with pytest.raises(RuntimeError, match="closed"):
+        await connecting
     gc.collect()
 
 

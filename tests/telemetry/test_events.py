@@ -40,9 +40,9 @@ async def test_sums_are_told_again_and_again_and_at_the_end() -> None:
 
 
 async def test_a_blocked_loop_is_seen() -> None:
-    """Whoever blocks the loop for a while makes the next appointment late by about as much.
+    """Whoever blocks the loop for a while makes the next timer late by about as much.
 
-    Each appointment tells how many tasks there are: here this one and the watcher.
+    Each event tells how many tasks there are: here this one and the watcher.
     """
     seen: list[float] = []
     tasks: list[int] = []

@@ -13,6 +13,7 @@ import pytest
 from app.telemetry.events import LoopLag, RequestServed
 from app.telemetry.logs import (
     GATHER_SECONDS,
+    Action,
     AnswerLines,
     JsonLines,
     RequestLog,
@@ -66,6 +67,12 @@ def test_a_path_cannot_forge_a_line_or_a_field() -> None:
     assert line.isprintable()
     assert len(line) < 400
     assert ' path="/x\\nGET /a\\" status=500\\x1b[2J\\u2028yyy' in line
+
+
+def test_a_client_cannot_forge_a_field_of_an_admins_line() -> None:
+    """Which client it is may be what a proxy was told."""
+    line = str(Action(0.0, "refresh", client='x status=200 "y"', status=401, id="a"))
+    assert line.endswith(' action=refresh client="x status=200 \\"y\\"" status=401 id=a')
 
 
 async def test_lines_are_written_together(caplog: pytest.LogCaptureFixture) -> None:

@@ -11,8 +11,7 @@ from typing import Final
 
 import xarray as xr
 
-from sluice.arrays.array_metadata import ArrayMeta
-from sluice.arrays.plan import object_key
+from sluice.arrays.array_metadata import ArrayMeta, object_key
 from sluice.datasets._xarray import data_of
 from sluice.datasets.lazy import LazyArray
 from sluice.engine.prepared import describe

@@ -27,12 +27,13 @@ from ..entry import DatasetEntry, redact, redact_error, secrets_of
 from ..globs import Glob
 from ..listings import LeftOut, Listed, ListingLimits, Listings
 from ..opened import Opened
-from ..opened_datasets import Opener as Opening
+from ..opened_datasets import Opener
 from ..opening import open_entry, source_of
 from ..relisting import ListNames, list_names
-from .datasets import Checked, Opener, check_catalog
+from .datasets import Checked, OpenEntry, check_catalog
 from .findings import Finding, Severity
 
+# So many globs are listed, and so many datasets looked at, at once.
 _AT_ONCE: Final = 8
 
 
@@ -182,9 +183,8 @@ def _document(checked: Sequence[Checked]) -> dict[str, object]:
     return {"datasets": _datasets(checked), "findings": findings}
 
 
-AT_ONCE: Final = 8
 # Where nothing says how wide the terminal is: a pipe, a log.
-USUAL_SIZE: Final = (100, 24)
+_USUAL_SIZE: Final = (100, 24)
 
 
 def run_check(
@@ -232,22 +232,22 @@ def run_check(
                 partial(connecting, filesystems=filesystems),
                 request_chunk_bytes=request_chunk_bytes,
                 patience_seconds=patience_seconds,
-                at_once=AT_ONCE,
+                at_once=_AT_ONCE,
                 has_answered=guards.has_answered,
             )
 
     checked = _run_quietly(check())
-    out.write(report(checked, form, width=shutil.get_terminal_size(USUAL_SIZE).columns))
+    out.write(report(checked, form, width=shutil.get_terminal_size(_USUAL_SIZE).columns))
     return int(failed(checked, strict=strict))
 
 
-def _of_epochs(opening: Opening, epochs: Mapping[str, str]) -> Opener:
+def _of_epochs(opener: Opener, epochs: Mapping[str, str]) -> OpenEntry:
     """Opens datasets as those who know of these refreshes do."""
 
-    async def opener(entry: DatasetEntry) -> Opened:
-        return await opening(entry, epoch=epochs.get(entry.id, ""))
+    async def open_it(entry: DatasetEntry) -> Opened:
+        return await opener(entry, epoch=epochs.get(entry.id, ""))
 
-    return opener
+    return open_it
 
 
 def _run_quietly(work: Coroutine[object, object, tuple[Checked, ...]]) -> tuple[Checked, ...]:

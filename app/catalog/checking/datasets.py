@@ -39,7 +39,7 @@ MANY_ARRAYS: Final = 8
 VARIABLES_AT_ONCE: Final = 8
 _DECODING: Final = " Correct the attributes that it is decoded by, or name it in drop_variables."
 
-Opener = Callable[[DatasetEntry], Coroutine[object, object, Opened]]
+OpenEntry = Callable[[DatasetEntry], Coroutine[object, object, Opened]]
 Sources = Callable[[DatasetEntry], Coroutine[object, object, ByteSource]]
 
 
@@ -54,7 +54,7 @@ class Checked:
 
 async def check_catalog(
     catalog: Catalog,
-    opener: Opener,
+    opener: OpenEntry,
     sources: Sources,
     *,
     request_chunk_bytes: int,
@@ -88,7 +88,7 @@ async def check_catalog(
 
 async def _look(
     entry: DatasetEntry,
-    opener: Opener,
+    opener: OpenEntry,
     sources: Sources,
     request_chunk_bytes: int,
     findings: list[Finding],

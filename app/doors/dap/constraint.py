@@ -45,10 +45,19 @@ def unescaped(text: str) -> str:
     return text
 
 
-def parameters(query: bytes) -> dict[str, str]:
-    """The parameters of a request of DAP4, unescaped; the last of each name counts."""
+def parameter(query: bytes, wanted: str) -> str:
+    """The parameter of this name of a request of DAP4, unescaped; empty where there is none.
+
+    Raises `QueryError` where there are two that differ: neither is taken for the other.
+    """
     pairs = (piece.partition("=") for piece in query.decode("latin-1").split("&"))
-    return {unescaped(name): unescaped(value) for name, _, value in pairs}
+    found = {unescaped(value) for name, _, value in pairs if unescaped(name) == wanted}
+    if len(found) > 1:
+        raise QueryError(
+            f"{wanted} is given {len(found)} times, and differently: give it once",
+            parameter=wanted,
+        )
+    return found.pop() if found else ""
 
 
 def parse_dap2(dataset: DapDataset, query: bytes) -> tuple[DapPart, ...]:
@@ -60,17 +69,27 @@ def parse_dap2(dataset: DapDataset, query: bytes) -> tuple[DapPart, ...]:
     if _SELECTION.match(projection) and "[" not in projection:
         projection, others = "", [projection, *others]
     for other in others:
-        found = _SELECTION.match(other)
-        if found and found[1].partition(".")[0] in dataset.by_name:
-            raise QueryError(
-                f"{excerpt(found[1])} is an array, of which values are not chosen by what they are:"
-                " ask for positions, as in name[first:stride:last]",
-                parameter=found[1],
-            )
+        _check_other(dataset, other)
     asked: _Found = {}
     for item in _split(projection, ","):
         _add(dataset, asked, item, _closed)
     return _ordered(dataset, asked)
+
+
+def _check_other(dataset: DapDataset, text: str) -> None:
+    """Raise `QueryError` for what is no projection and names a variable: it asks for something."""
+    found = _SELECTION.match(text)
+    if found and found[1].partition(".")[0] in dataset.by_name:
+        raise QueryError(
+            f"{excerpt(found[1])} is an array, of which values are not chosen by what they are:"
+            " ask for positions, as in name[first:stride:last]",
+            parameter=found[1],
+        )
+    found = _ITEM.fullmatch(text)
+    if found and found[1].partition(".")[0] in dataset.by_name:
+        raise QueryError(
+            f"{excerpt(text)} stands behind &: between variables are commas", parameter=found[1]
+        )
 
 
 def parse_dap4(dataset: DapDataset, constraint: str) -> tuple[DapPart, ...]:

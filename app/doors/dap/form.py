@@ -97,6 +97,9 @@ def asked_by_form(dataset: DapDataset, query: bytes) -> tuple[str, str] | None:
     except ValueError:
         raise QueryError("these are too many fields for this form") from None
     fields = dict(pairs)
+    twice = [name for name, value in pairs if name != "var" and fields[name] != value]
+    if twice:
+        raise QueryError(f"{excerpt(twice[0])} is given twice, and differently", parameter=twice[0])
     kind = fields.get("as")
     if kind is None:
         return None

@@ -32,7 +32,7 @@ from ...api.weighing import weigh
 from ...catalog.entry import DoorName
 from ...catalog.opened import Opened
 from . import form
-from .constraint import parameters, parse_dap2, parse_dap4
+from .constraint import parameter, parse_dap2, parse_dap4
 from .parts import dap2_of, dap4_of, part_key, plan_of
 
 # Of an error: its status and what is told of it.
@@ -129,7 +129,7 @@ class DapDoor:
 
     async def dap(self, request: Request) -> Response:
         """The values of what is asked for."""
-        declined = parameters(request.scope["query_string"]).get("dap4.checksum") == "false"
+        declined = parameter(request.scope["query_string"], "dap4.checksum") == "false"
         format_of = partial(dap4.data_format, checksums=not declined)
         response = await _values(request, dap4_of, _asked_dap4, format_of)
         return _of_data(response, b"dap4-data")
@@ -165,7 +165,7 @@ def _asked_dap2(dataset: DapDataset, request: Request) -> Sequence[DapPart]:
 
 
 def _asked_dap4(dataset: DapDataset, request: Request) -> Sequence[DapPart]:
-    return parse_dap4(dataset, parameters(request.scope["query_string"]).get("dap4.ce", ""))
+    return parse_dap4(dataset, parameter(request.scope["query_string"], "dap4.ce"))
 
 
 async def _values(

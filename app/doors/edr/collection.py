@@ -135,8 +135,7 @@ def _references(
         up = directions_of({axis.name: axis})[axis.name][1]
         vertical = vertical_system(axis.name, axis.attrs, up)
     if "t" in axes:
-        told = calendar_of_axis(prepared.axes[axes["t"]])
-        calendar = "Gregorian" if told in (None, "proleptic_gregorian", "standard") else told
+        calendar = _other_calendar(prepared.axes[axes["t"]]) or "Gregorian"
     return {
         crs: {
             letter: json_text(system)
@@ -144,6 +143,12 @@ def _references(
         }
         for crs in (CRS84, EPSG4326)
     }
+
+
+def _other_calendar(axis: Axis) -> str | None:
+    """The calendar of an axis of times, as CF names it, where it is another than everybody's."""
+    told = calendar_of_axis(axis)
+    return None if told in ("proleptic_gregorian", "standard") else told
 
 
 def extent_of(collection: Collection, most_values: int) -> DocumentDict:
@@ -160,7 +165,12 @@ def extent_of(collection: Collection, most_values: int) -> DocumentDict:
             values = None if values is None else [_spelled(value) for value in values]
             system = {"vrs": f"{axis.attrs.get('long_name') or axis.name}{_units(axis)}"}
         else:
-            system = {"trs": GREGORIAN}
+            other = _other_calendar(axis)
+            system = {"trs": GREGORIAN if other is None else f"{other} (a calendar of CF)"}
+            if axis.values.dtype.kind == "O":
+                # Dates of calendars have no zone, and clients want one.
+                low, high = _zoned(low), _zoned(high)
+                values = None if values is None else [_zoned(value) for value in values]
         # An interval stands for labels that are too many (OGC 19-086r6, section 8.2.7).
         told = [f"{low}/{high}"] if values is None else values
         extent[name] = {"interval": [[low, high]], "values": told, **system}
@@ -172,6 +182,10 @@ def extent_of(collection: Collection, most_values: int) -> DocumentDict:
     if customs:
         extent["custom"] = customs
     return extent
+
+
+def _zoned(date: object) -> str | None:
+    return None if date is None else f"{str(date).removesuffix('Z')}Z"
 
 
 def _custom(collection: Collection, name: str, most_values: int) -> DocumentDict:
@@ -254,7 +268,8 @@ def described(
     links += [{"href": f"{place}/{q}", "rel": "data", "type": data, "title": q} for q in queries]
     if entry.license:
         web = entry.license.startswith(("http://", "https://"))
-        links += [{"href": entry.license, "rel": "license"}] if web else []
+        told = {"href": entry.license, "rel": "license", "type": "text/html", "title": "License"}
+        links += [told] if web else []
     return {
         "id": entry.id,
         "title": title,

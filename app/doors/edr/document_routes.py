@@ -8,17 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import urlencode
 
 from fastapi import Request, Response
 
 from sluice.aliases import DocumentDict
 from sluice.encoders.geojson import MEDIA_TYPE as GEOJSON
 from sluice.encoders.jsonable import json_text
-from sluice.errors import LimitError, QueryError, SelectionError, SluiceError, excerpt
+from sluice.errors import LimitError, QueryError, SelectionError, excerpt
 
 from ...api.doors import door_dataset, serves
 from ...api.nearest_cells import cells_of
@@ -36,29 +35,17 @@ from ...catalog.entry import DatasetEntry
 from ...catalog.opened import Opened
 from ...errors import UnknownDataset
 from .collection import FEW_VALUES, MOST_VALUES, Collection, described
-from .documents import OPENAPI_TYPE, conformance, landing, link, openapi
+from .documents import conformance, landing, link
 from .geometry import read_number
-from .parameters import single
+from .listing import CHOICES, MOST_PAGE, PAGE, Choice, page_of, with_known_cells
+from .openapi import OPENAPI_TYPE, openapi
+from .pairs import read_pairs
+from .parameters import Pairs, single
 
 Render: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 EDR: Final = "/edr"
 _FORMATS: Final = ("json", "application/json", "html", "text/html", GEOJSON, "geojson")
-# A page of collections, and of these so many are opened at once, for so long.
-_PAGE: Final = 50
-_MOST_PAGE: Final = 500
-_AT_ONCE: Final = 8
-_OPENING_SECONDS: Final = 20.0
-_MOST_PAIRS: Final = 1000
-
-
-def read_pairs(request: Request) -> list[tuple[str, str]]:
-    """The query's names and values; a name may repeat."""
-    text = request.scope["query_string"].decode("latin-1")
-    try:
-        return parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=_MOST_PAIRS)
-    except ValueError:
-        raise QueryError(f"there are more than {_MOST_PAIRS} parameters") from None
 
 
 def _root(request: Request) -> tuple[str, str]:
@@ -67,9 +54,7 @@ def _root(request: Request) -> tuple[str, str]:
     return f"{base}{EDR}", base
 
 
-def _document(
-    request: Request, content: bytes, media_type: str = "application/json", *, vary: str = ""
-) -> Response:
+def _document(request: Request, content: bytes, media_type: str = "application/json") -> Response:
     """A document with a tag, which ends here for who has it."""
     tag = entity_tag(digest(content), "edr")
     serving = service(request)
@@ -120,44 +105,38 @@ async def _no_instances(request: Request) -> Response:
 
 
 async def _collections(request: Request) -> Response:
-    """The collections that the caller may see, a page of them."""
+    """The collections that the caller may see, and asks for: a page of them."""
     pairs, serving = _check_document(request), service(request)
-    limit = _counted(pairs, "limit", _PAGE, _MOST_PAGE)
+    limit = _counted(pairs, "limit", PAGE, MOST_PAGE)
     offset = _counted(pairs, "offset", 0, 10**9)
+    choice = Choice.of(pairs)
     seen = seen_entries(serving, key_of(request, serving))
     entries = [one for one in seen if serves(one, "edr") and not one.has_groups]
-    page = entries[offset : offset + limit]
-    found = await cancellable(request, _opened(serving, page))
+    page = await cancellable(request, page_of(serving, entries[offset:], choice, limit))
     place = f"{_root(request)[0]}/collections"
-    asked = f"?limit={limit}&offset={offset}" if pairs else ""
-    links = [link(place + asked, "self", "The collections")]
-    if offset + limit < len(entries):
-        following = f"{place}?limit={limit}&offset={offset + limit}"
-        links.append(link(following, "next", "More collections"))
-    return _document(request, await asyncio.to_thread(_listed, found, place, links))
+    kept = [(name, value) for name, value in pairs if name in CHOICES]
+
+    def at(offset: int) -> str:
+        asked = [*kept, ("limit", str(limit)), ("offset", str(offset))]
+        return f"{place}?{urlencode(asked, safe=',:/')}"
+
+    links = [link(at(offset) if pairs else place, "self", "The collections")]
+    if offset + page.looked_at < len(entries):
+        links.append(link(at(offset + page.looked_at), "next", "More collections"))
+    return _document(request, await asyncio.to_thread(_listed, page.found, place, links))
 
 
-def _listed(found: Sequence[Opened], place: str, links: list[DocumentDict]) -> bytes:
+def _listed(
+    found: Sequence[tuple[Opened, Collection]], place: str, links: list[DocumentDict]
+) -> bytes:
     told = [
-        described(
-            _with_known_cells(opened, collection),
-            opened.entry,
-            f"{place}/{opened.entry.id}",
-            FEW_VALUES,
-        )
-        for opened in found
-        if (collection := opened.for_door(Collection.of)) is not None
+        described(collection, opened.entry, f"{place}/{opened.entry.id}", FEW_VALUES)
+        for opened, collection in found
     ]
     return json_text({"links": links, "collections": told})
 
 
-def _with_known_cells(opened: Opened, collection: Collection) -> Collection:
-    """The collection, with cells of its grid if somebody has read some."""
-    known = [one for (grid, _), one in opened.cells.by_grid.items() if grid == collection.grid]
-    return replace(collection, cells=known[0]) if known else collection
-
-
-def _counted(pairs: Sequence[tuple[str, str]], name: str, default: int, most: int) -> int:
+def _counted(pairs: Pairs, name: str, default: int, most: int) -> int:
     text = single(pairs, name)
     if not text:
         return default
@@ -165,32 +144,6 @@ def _counted(pairs: Sequence[tuple[str, str]], name: str, default: int, most: in
     if number != int(number) or number < 0 or (name == "limit" and number < 1):
         raise QueryError(f"{name} is a whole number from {int(name == 'limit')} on", parameter=name)
     return min(int(number), most)
-
-
-async def _opened(serving: Service, entries: Sequence[DatasetEntry]) -> list[Opened]:
-    """Those of the datasets that can be opened in a while, in their order."""
-    found: dict[str, Opened] = {}
-    waiting = iter(entries)
-
-    async def open_some() -> None:
-        for entry in waiting:
-            try:
-                found[entry.id] = await serving.opened.get(entry.id)
-            except SluiceError:
-                # A collection that cannot be opened is no reason to tell of none.
-                continue
-
-    tasks = [asyncio.create_task(open_some()) for _ in range(min(_AT_ONCE, len(entries)))]
-    try:
-        if tasks:
-            await asyncio.wait(tasks, timeout=_OPENING_SECONDS)
-        for task in tasks:
-            if task.done():
-                task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-    return [found[entry.id] for entry in entries if entry.id in found]
 
 
 async def of_request(request: Request) -> tuple[Service, Opened, Collection]:
@@ -216,7 +169,7 @@ async def _collection(request: Request) -> Response:
     with suppress(LimitError, SelectionError):
         if not collection.grid.axes:
             await cells_of(request, serving, opened, collection.grid, None)
-    collection = _with_known_cells(opened, collection)
+    collection = with_known_cells(opened, collection)
     place = f"{_root(request)[0]}/collections/{opened.entry.id}"
     work = partial(_collection_text, collection, opened.entry, place)
     return _document(request, await asyncio.to_thread(work))
@@ -227,9 +180,9 @@ def _collection_text(collection: Collection, entry: DatasetEntry, place: str) ->
 
 
 async def _locations(request: Request) -> Response:
-    """The places that the catalog names, as GeoJSON."""
-    _check_document(request)
-    _, opened, _ = await of_request(request)
+    """The places that the catalog names, as GeoJSON: those in a box, if one is given."""
+    choice = Choice.of(_check_document(request))
+    _, opened, collection = await of_request(request)
     place = f"{_root(request)[0]}/collections/{opened.entry.id}/locations"
     features = [
         {
@@ -238,7 +191,7 @@ async def _locations(request: Request) -> Response:
             "geometry": {"type": "Point", "coordinates": [lon, lat]},
             "properties": {"name": name, "label": name, "edrqueryendpoint": place},
         }
-        for name, (lon, lat) in opened.entry.places.items()
+        for name, (lon, lat) in choice.places(collection, opened.entry.places).items()
     ]
     told = {"type": "FeatureCollection", "features": features}
     return _document(request, json_text(told), GEOJSON)

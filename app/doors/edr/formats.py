@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from sluice.encoders.coverage_json import MEDIA_TYPE, NEW_MEDIA_TYPE, coverage_encoder
-from sluice.encoders.coverage_layout import Layout
+from sluice.encoders.coverage_layout import CoverageLayout
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS, parse_accept
 from sluice.encoders.geojson import MEDIA_TYPE as GEOJSON
@@ -15,10 +15,10 @@ from sluice.encoders.geojson import cut_out, geojson_encoder
 from sluice.errors import NotAcceptable, QueryError, excerpt
 
 # A format for answers of a layout.
-FormatOf: TypeAlias = Callable[[Layout], Encoder]
+FormatOf: TypeAlias = Callable[[CoverageLayout], Encoder]
 
 
-def _of_grids(name: str, layout: Layout) -> Encoder:
+def _of_grids(name: str, layout: CoverageLayout) -> Encoder:
     encoder = ENCODERS[name]
     return encoder if layout.mask is None else cut_out(encoder, layout)
 

@@ -322,7 +322,8 @@ def read_box(text: str | None, crs: str) -> Box:
     parts = text.split(",", 7)
     if len(parts) not in (4, 6):
         raise QueryError(
-            f"bbox takes 4 numbers, or 6 with levels, and not {excerpt(text)}", parameter="bbox"
+            f"bbox takes west,south,east,north, or 6 numbers with levels, and not {excerpt(text)}",
+            parameter="bbox",
         )
     numbers = [read_number(part.strip(), "bbox") for part in parts]
     middle = len(numbers) // 2

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from sluice.aliases import record
 from sluice.axes.axis import Axis
-from sluice.axes.label_text import read_duration
+from sluice.axes.label_text import Calendar, KeyRange, civil_days, read_duration, read_time
 from sluice.axes.resolve import resolve
+from sluice.axes.scales import Clock
 from sluice.errors import LimitError, QueryError, SelectionError, excerpt
 from sluice.selection import Along, Interval, Label, Labels, Match, Position, Selection, Value
 
 from .collection import Collection
 from .geometry import read_number
 
+Pairs: TypeAlias = Sequence[tuple[str, str]]
+
 NEAREST: Final = Match("nearest")
 _NAMES: Final = ("parameter-name", "parameter_names", "parameter-names", "parameter_name")
 _OPEN: Final = ("..", "")
 _MOST_NAMES: Final = 1000
+# No time has so many letters.
+_LONGEST_TIME: Final = 100
 
 
 @record
@@ -34,13 +39,47 @@ class Asked:
     names: tuple[str, ...]
 
 
-def single(pairs: Sequence[tuple[str, str]], *names: str) -> str | None:
-    """The value of the parameter that has one of these names; the first that is not empty."""
+@record
+class Period:
+    """A time from `start` to `stop`, in RFC 3339; an end that is open is None."""
+
+    start: str | None
+    stop: str | None
+
+    def meets(self, axis: Axis) -> bool:
+        """Whether some of it lies between the first and the last label of an axis of times."""
+        assert isinstance(axis.scale, Clock)
+        calendar, tick = axis.scale.calendar, axis.scale.tick
+        low, high = axis.keys[0] * tick, axis.keys[-1] * tick
+        if self.start is not None and _in_calendar(self.start, calendar).first > high:
+            return False
+        return self.stop is None or _in_calendar(self.stop, calendar).last >= low
+
+
+def _in_calendar(text: str, calendar: Calendar) -> KeyRange:
+    """What a time covers in this calendar; a day that it lacks is its month."""
+    try:
+        return read_time(text, calendar)
+    except ValueError:
+        # (Some have no year 0, either.)
+        return read_time(f"{max(int(text[:4]), 1):04}{text[4:7]}", calendar)
+
+
+def single(pairs: Pairs, *names: str) -> str | None:
+    """The value of the parameter that has one of these names; an empty one if all are empty.
+
+    Raises `QueryError` where there are two: neither is taken for the other.
+    """
     found = [value for name, value in pairs if name in names]
-    return next((value for value in found if value.strip()), found[0] if found else None)
+    given = [value for value in found if value.strip()]
+    if len(given) > 1:
+        raise QueryError(
+            f"{names[0]} is given {len(given)} times: give it once", parameter=names[0]
+        )
+    return given[0] if given else found[0] if found else None
 
 
-def read_asked(collection: Collection, pairs: Sequence[tuple[str, str]], most_labels: int) -> Asked:
+def read_asked(collection: Collection, pairs: Pairs, most_labels: int) -> Asked:
     """Levels, times, parameters and labels of the collection's own dimensions.
 
     Raises `QueryError` for texts that mean nothing, `LimitError` for lists that are too long, and
@@ -60,8 +99,11 @@ def read_asked(collection: Collection, pairs: Sequence[tuple[str, str]], most_la
     return Asked(along, read_names(collection, pairs))
 
 
-def read_names(collection: Collection, pairs: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """The parameters that are asked for, in the collection's order; all where none is."""
+def read_names(collection: Collection, pairs: Pairs) -> tuple[str, ...]:
+    """The parameters that are asked for, in the collection's order; all where none is.
+
+    Names may stand in one list, or in several.
+    """
     texts = [value for name, value in pairs if name in _NAMES]
     asked = [name.strip() for text in texts for name in text.split(",", _MOST_NAMES)]
     wanted = set(filter(None, asked))
@@ -74,6 +116,38 @@ def read_names(collection: Collection, pairs: Sequence[tuple[str, str]]) -> tupl
                 known=list(collection.parameters),
             )
     return tuple(name for name in collection.parameters if not wanted or name in wanted)
+
+
+def read_period(text: str) -> Period:
+    """An instant, a day, month or year, or an interval of them with open ends.
+
+    Raises `QueryError` for other texts.
+    """
+    parts = [part.strip() for part in text.split("/", 2)]
+    if len(parts) > 2 or (len(parts) == 1 and parts[0] in _OPEN):
+        raise QueryError(f"datetime: {excerpt(text)} is no time; {_TIMES}", parameter="datetime")
+    start, stop = (None if part in _OPEN else part for part in (parts[0], parts[-1]))
+    first, last = (None if one is None else _gregorian(one) for one in (start, stop))
+    if first is not None and last is not None and first.first > last.last:
+        raise QueryError(f"datetime: {excerpt(text)} ends before it begins", parameter="datetime")
+    return Period(start, stop)
+
+
+_TIMES: Final = (
+    "it takes an instant such as 2024-01-01T00:00:00Z, a day, a month or a year, or start/end, of"
+    " which one may be .. for an open end"
+)
+
+
+def _gregorian(text: str) -> KeyRange:
+    try:
+        if len(text) > _LONGEST_TIME:
+            raise ValueError("it is too long")
+        return read_time(text, civil_days)
+    except ValueError as error:
+        raise QueryError(
+            f"datetime: {excerpt(text)} is no time: {error}; {_TIMES}", parameter="datetime"
+        ) from None
 
 
 def read_times(axis: Axis, text: str, most_labels: int) -> Along:

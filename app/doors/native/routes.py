@@ -178,13 +178,13 @@ class NativeDoor:
         phases: Phases,
     ) -> Response:
         """What the planned answer would be and cost."""
-        form = Representation(opened, self.formats["json"], None)
+        representation = Representation(opened, self.formats["json"], None)
         at = {} if found is None else {"at": found.told}
         told = explanation(serving, opened, asked, self.formats, at)
         content = await cancellable(request, told)
         # What it says follows from answers before it, too.
         key = ((asked.key[0], asked.encoder.name), digest(content))
-        return await respond(request, serving, form, key, phases, partial(_made, content))
+        return await respond(request, serving, representation, key, phases, partial(_made, content))
 
     def _plan(
         self, request: Request, serving: Service, opened: Opened, grammar: Grammar, query: Query
@@ -248,7 +248,7 @@ def read_pairs(query_string: bytes) -> list[tuple[str, str]]:
 
     What is no UTF-8 becomes U+FFFD. (URL Standard, "application/x-www-form-urlencoded parsing".)
     """
-    text = query_string.decode("latin-1")
+    text = query_string.decode(errors="replace")
     pieces = [piece.partition("=") for piece in text.split("&") if piece]
     if "%" not in text and "+" not in text:
         return [(name, value) for name, _, value in pieces]

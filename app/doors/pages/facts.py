@@ -50,11 +50,10 @@ class Extent:
 
 @record
 class Facts:
-    """What a card says of an open dataset: its place, its time (first, last), its variables."""
+    """What a card says of an open dataset: its place, and its first and last time."""
 
     extent: Extent | None
     times: tuple[str, str] | None
-    variables: Sequence[str]
 
     @property
     def span(self) -> str | None:
@@ -73,30 +72,31 @@ def facts_of(opened: Opened) -> Facts:
     by_role: dict[str, Axis] = {}
     for name, role in prepared.roles.items():
         by_role.setdefault(role, prepared.axes[name])
-    names = tuple(map(str, opened.dataset.data_vars))
-    return Facts(
-        _extent(by_role.get("X"), by_role.get("Y")),
-        _times(by_role.get("T")),
-        names[:_MOST_NAMED],
-    )
+    return Facts(_extent(by_role.get("X"), by_role.get("Y")), _times(by_role.get("T")))
 
 
 def _extent(x: Axis | None, y: Axis | None) -> Extent | None:
-    if x is None or y is None or not (_in_degrees(x) and _in_degrees(y)):
+    if x is None or y is None:
         return None
-    across, along = _ends(x), _ends(y)
+    across, along = _degrees_of(x), _degrees_of(y)
     if across is None or along is None:
         return None
-    west, east = (float(str(end)) for end in across)
-    south, north = (float(str(end)) for end in along)
-    if x.periodic:
-        west, east = -180.0, 180.0
-    return Extent(_around(west), south, _around(east), north)
+    west, east = (-180.0, 180.0) if x.periodic else across
+    return Extent(_around(west), along[0], _around(east), along[1])
 
 
-def _in_degrees(axis: Axis) -> bool:
-    units = axis.attrs.get("units")
-    return isinstance(units, str) and units.startswith(_DEGREES)
+def _degrees_of(axis: Axis) -> tuple[float, float] | None:
+    """The smallest and the largest label in degrees; None where they are no such numbers."""
+    units, ends = axis.attrs.get("units"), _ends(axis)
+    if ends is None or not (isinstance(units, str) and units.startswith(_DEGREES)):
+        return None
+    match ends:
+        case (bool(), _):
+            return None
+        case (int() | float() as low, int() | float() as high):
+            return float(low), float(high)
+        case _:
+            return None
 
 
 def _times(axis: Axis | None) -> tuple[str, str] | None:

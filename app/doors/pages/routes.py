@@ -16,6 +16,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 
 from sluice.encoders.formats import compress, negotiate_coding, parse_accept
 from sluice.errors import SluiceError
+from sluice.labels import without_surrogates
 
 from ...api.application import Route
 from ...api.doors import Link, told_problem
@@ -101,7 +102,8 @@ class PagesDoor:
 
     async def asset(self, request: Request) -> Response:
         """A file that pages load; its name says what is in it, so that it may be kept for ever."""
-        asset = load_assets().files.get(str(request.path_params["name"]))
+        assets = await asyncio.to_thread(load_assets)
+        asset = assets.files.get(str(request.path_params["name"]))
         if asset is None:
             raise HTTPException(404)
         coding = negotiate_coding(header_of(request, b"accept-encoding"))
@@ -124,7 +126,9 @@ class PagesDoor:
         self, request: Request, render: Render, root: str, frames: Sequence[str] = ()
     ) -> Response:
         serving = service(request)
-        frame = Frame(load_assets(), root, bool(serving.keys), serving.limits.whole.chunk_bytes)
+        # The first time it takes a third of a second.
+        assets = await asyncio.to_thread(load_assets)
+        frame = Frame(assets, root, bool(serving.keys), serving.limits.whole.chunk_bytes)
         status, headers = 200, {}
         try:
             page = await render(request, frame)
@@ -165,7 +169,8 @@ def _guards(frames: Sequence[str]) -> dict[str, str]:
 def _answer(
     request: Request, page: Html, status: int, headers: dict[str, str], *, private: bool
 ) -> Response:
-    content = page.encode()
+    # Titles can hold half a surrogate pair, which UTF-8 cannot.
+    content = without_surrogates(page).encode()
     headers["Cache-Control"] = "private, no-cache" if private else "no-cache"
     headers["Vary"] = "Accept, Accept-Encoding"
     if private:

@@ -23,7 +23,7 @@ from sluice.engine import plan
 from sluice.errors import SluiceError
 from sluice.selection import Along, Position, PositionSlice, Selection
 
-from ...api.answering import told
+from ...api.reading import redacting
 from ...api.representations import (
     Representation,
     digest,
@@ -32,7 +32,7 @@ from ...api.representations import (
     spelled,
 )
 from ...api.requests import cancellable, is_public, lines_of, service, visible_id
-from ...api.response_bodies import Counted
+from ...api.response_bodies import ByteCounter
 from ...api.state import Service
 from ...api.weighing import memory_bytes, weigh
 from ...catalog.opened import Opened
@@ -134,11 +134,11 @@ class Thumbnails:
         if asked.excess is not None or asked.plan.chunk_bytes > _MOST_CHUNK_BYTES:
             return None
         cost = memory_bytes(asked.plan, asked.result_bytes, encoder.forms)
-        form = Representation(opened, encoder, None)
+        representation = Representation(opened, encoder, None)
 
         async def make() -> bytes:
-            result = await told(asked.plan.read(), opened.entry)
-            pieces = form.pieces(result, asked.plan.form, Counted())
+            result = await redacting(asked.plan.read(), opened.entry)
+            pieces = representation.pieces(result, asked.plan.form, ByteCounter())
             written = await serving.encoding.writer.write(pieces)
             return b"".join(written.pieces)
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from sluice.aliases import record
-from sluice.concurrency import ahead
+from sluice.concurrency import read_ahead
 from sluice.errors import StoreFaltered
 from sluice.store.source import ByteSource, Part, PartSource
 
@@ -91,7 +91,7 @@ class HandedFile:
             yield memoryview(known)
             start = end
         starts = range(start, stop, PIECE_BYTES)
-        async for piece in ahead(starts, partial(self._piece, stop)):
+        async for piece in read_ahead(starts, partial(self._piece, stop)):
             yield memoryview(piece)
 
     async def _piece(self, stop: int, start: int) -> bytes:

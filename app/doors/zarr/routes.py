@@ -23,31 +23,31 @@ from fastapi import FastAPI, Request, Response
 
 from sluice import __version__
 from sluice.arrays.served_documents import ZarrFormat
-from sluice.arrays.texts import TextMeter, has_texts
+from sluice.arrays.texts import has_texts
 from sluice.datasets.served_store import ServedArray, ServedStore
 from sluice.engine import memory_excess
 from sluice.errors import StoreError
 from sluice.instrumentation import Phases
 from sluice.store.source import ByteSource, PartSource, part_source
 
-from ...api.answering import told
 from ...api.doors import Link, door_dataset
-from ...api.reading import tell_of
+from ...api.reading import raise_redacted, redacting
 from ...api.representations import (
     RawResponse,
+    body_response,
     caching,
     digest,
     entity_tag,
     is_known,
-    made,
     spelled,
     timing,
 )
 from ...api.requests import caller, cancellable, header_of, opened_dataset, service
 from ...api.response_bodies import RawHeaders
 from ...api.routes import add_reading_route
-from ...api.state import PHASES, RequestLimits, Service
+from ...api.state import PHASES, Service
 from ...api.streaming import Held, StreamedFile, asked_range
+from ...api.weighing import slab_meter
 from ...catalog.entry import DoorName
 from ...catalog.opened import Opened
 from ...errors import NoSuchKey, OtherEdition
@@ -147,9 +147,11 @@ class _Asked:
         given, condition = (header_of(self.request, name) for name in (b"range", b"if-range"))
         part = asked_range(given, condition, self.strong(tag), size)
         if part is None:
-            return made(self.request, self.serving, headers, content)
+            return body_response(self.request, self.serving, headers, content)
         headers.append((b"content-range", part.content_range.encode()))
-        return made(self.request, self.serving, headers, content[part.start : part.stop], 206)
+        return body_response(
+            self.request, self.serving, headers, content[part.start : part.stop], 206
+        )
 
     def strong(self, tag: str) -> str:
         """The tag by which parts are known to be of one whole (RFC 9110, section 13.1.5)."""
@@ -193,8 +195,8 @@ class _Asked:
 
         async def encoded() -> bytes:
             with self.phases.recording():
-                meter = _meter(limits) if has_texts(array.meta.dtype) else None
-                return await told(block.encoded(meter), self.opened.entry)
+                meter = slab_meter(limits) if has_texts(array.meta.dtype) else None
+                return await redacting(block.encoded(meter), self.opened.entry)
 
         work = self.serving.admission.run(caller(self.request), cost, encoded)
         return await cancellable(self.request, work)
@@ -216,7 +218,7 @@ class _Asked:
                 await stack.enter_async_context(held)
                 with self.phases.recording():
                     file = HandedFile.of(view.source, view.parts, key, limits, most)
-                    return await told(file, entry)
+                    return await redacting(file, entry)
 
             file = await cancellable(request, begun())
             if file is None:
@@ -230,15 +232,10 @@ class _Asked:
             if (known := file.known(start, stop)) is not None:
                 if part is not None:
                     headers.append((b"content-range", part.content_range.encode()))
-                return made(request, serving, headers, known, 200 if part is None else 206)
-            tell = partial(tell_of, entry=entry)
-            kept = Held(stack.pop_all(), self.phases, serving.limits.streaming, tell)
+                return body_response(request, serving, headers, known, 200 if part is None else 206)
+            fail = partial(raise_redacted, entry=entry)
+            kept = Held(stack.pop_all(), self.phases, serving.limits.streaming, fail)
             return await StreamedFile(file, kept).response(request, headers, strong)
-
-
-def _meter(limits: RequestLimits) -> TextMeter:
-    whole = limits.whole
-    return TextMeter(0, whole.result_bytes, 0, whole.chunk_bytes, 0, limits.text_bytes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

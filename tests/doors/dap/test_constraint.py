@@ -10,7 +10,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.doors.dap.constraint import parameters, parse_dap2, parse_dap4, unescaped
+from app.doors.dap.constraint import parameter, parse_dap2, parse_dap4, unescaped
 from sluice.encoders.dap_variables import DapDataset
 from sluice.errors import QueryError
 
@@ -84,7 +84,16 @@ def test_dap4_leaves_out_what_is_all() -> None:
     assert shared == {"t": (range(0, 5, 2), range(1, 2), range(20)), "time": (range(0, 5, 2),)}
     assert meant_in_dap4("/time=[1]")["t"][0] == range(1, 2)
     query = b"dap4.ce=%252Ft%255b0%255d&dap4.checksum=true"
-    assert parameters(query) == {"dap4.ce": "/t[0]", "dap4.checksum": "true"}
+    assert parameter(query, "dap4.ce") == "/t[0]"
+    assert parameter(query, "dap4.checksum") == "true"
+    assert parameter(query, "nothing") == ""
+
+
+def test_what_stands_twice_is_neither() -> None:
+    """Unless both say the same."""
+    assert parameter(b"dap4.ce=/t&x=1&x=2&dap4.ce=%2Ft", "dap4.ce") == "/t"
+    with pytest.raises(QueryError, match=r"dap4\.ce is given 2 times"):
+        parameter(b"dap4.ce=/t&dap4.ce=/u", "dap4.ce")
 
 
 @given(st.text("t[]0123456789:,.-%5bB&=<>() ;/|ié\0", max_size=40) | st.text(max_size=40))

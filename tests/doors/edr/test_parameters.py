@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.doors.edr.parameters import read_levels, read_times
+from app.doors.edr.parameters import read_levels, read_period, read_times, single
 from sluice.axes.axis import Axis
 from sluice.axes.resolve import resolve
-from sluice.errors import LimitError, SluiceError
+from sluice.errors import LimitError, QueryError, SluiceError
 from sluice.selection import Along, Selection
 
 TIMES = Axis.of("time", np.arange("2024-01-01", "2024-01-11", dtype="M8[D]").astype("M8[ns]"), {})
@@ -87,6 +87,24 @@ def test_forms_of_times(text: str, found: list[int]) -> None:
 )
 def test_forms_of_levels(text: str, found: list[int]) -> None:
     assert chosen(LEVELS, read_levels(LEVELS, text, 100)) == found
+
+
+@given(texts)
+@settings(max_examples=200, deadline=None)
+def test_any_period_is_read_or_refused(text: str) -> None:
+    """And lies somewhere before, in or after an axis."""
+    with suppress(QueryError):
+        assert read_period(text).meets(TIMES) in (True, False)
+
+
+def test_a_parameter_stands_once() -> None:
+    """Empty ones are none; a name that it has besides is the same."""
+    pairs = [("a", " "), ("b", "1"), ("a", "2")]
+    assert single(pairs, "a") == "2"
+    assert single(pairs[:1], "a") == " "
+    assert single(pairs, "c") is None
+    with pytest.raises(QueryError, match="a is given 2 times"):
+        single(pairs, "a", "b")
 
 
 def test_lists_have_a_limit() -> None:

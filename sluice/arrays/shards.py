@@ -1,8 +1,8 @@
-"""Parts of a shard that hold what is wanted: its index, and inner chunks by ranges of bytes.
+"""Shards: where their inner chunks lie, by their indexes, and ranges of bytes that hold several.
 
 Zarr v3 codec `sharding_indexed`: a shard's index is an array of (offset, length) pairs in C order
-of the inner chunks; a pair of 2**64 - 1 marks an inner chunk that does not exist. The index is read
-once and kept, the chunks by coalesced byte ranges.
+of the inner chunks; a pair of 2**64 - 1 marks an inner chunk that does not exist. An index is read
+once and kept; inner chunks that lie close together are read by one request.
 """
 
 from __future__ import annotations
@@ -34,16 +34,22 @@ _INLINE_BYTES: Final = 256 * 2**10
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """One request: bytes ``start`` to ``end`` of a shard, and the inner chunks that lie in it."""
+    """One request: bytes `start` to `end` (exclusive) of a shard, and the inner chunks in it.
+
+    `parts` has for each of these its number among those that are wanted, its start and its end.
+    """
 
     start: int
     end: int
-    parts: tuple[tuple[int, int, int], ...]  # (number of the inner chunk, start, end)
+    parts: tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One shard as it is read: where it is, and whether its index has to be confirmed."""
+    """One shard as it is read, by its `index` (None: there is no such shard).
+
+    One that `grows` may be written anew meanwhile, so its index has to be confirmed.
+    """
 
     key: str
     layout: ShardLayout
@@ -64,17 +70,17 @@ class ShardMoved(CorruptChunk):
 
 
 def may_grow(shard: tuple[int, ...], layout: ShardLayout, meta: ArrayMeta) -> bool:
-    """Whether the shard reaches beyond its array: an append writes such a one anew."""
+    """Whether the shard reaches beyond its array: an append rewrites such a shard."""
     sizes = [count * length for count, length in zip(layout.per_shard, meta.chunks, strict=True)]
     ends = [(place + 1) * size for place, size in zip(shard, sizes, strict=True)]
     return any(end > length for end, length in zip(ends, meta.shape, strict=True))
 
 
 class ShardIndexes:
-    """The indexes of recently read shards, each fetched once however many requests need it.
+    """The indexes of one store's recently read shards, each fetched once for all who need it.
 
     Holds at most `budget_bytes` of indexes, of which none has more than `most_bytes`; the least
-    recently used go first. A shard that does not exist is not remembered: it may be written any
+    recently used go first. That a shard does not exist is not remembered: it may be written at any
     moment.
     """
 
@@ -87,6 +93,7 @@ class ShardIndexes:
         self._held = 0
         self._indexes: OrderedDict[str, Index] = OrderedDict()
         self._flight: SingleFlight[str, Index | None] = SingleFlight()
+        self._ranges: SingleFlight[tuple[str, int, int, int], bytes | None] = SingleFlight()
 
     def known(self, key: str) -> Index | None:
         """The index of the shard at `key`, if it is here."""
@@ -105,10 +112,27 @@ class ShardIndexes:
             return index
         return await self._flight.do(key, lambda: self._fetch(key, layout))
 
-    async def confirm(self, key: str, layout: ShardLayout, index: Index) -> None:
-        """Ask for the index once more; raises ShardMoved if it is another one than `index`.
+    async def read(self, shard: Shard, start: int, end: int) -> bytes:
+        """Bytes `start` to `end` (exclusive) of a shard, at places that its index says.
 
-        What was read by `index` before this call did lie where it says.
+        Raises CorruptChunk where they are not there, ShardMoved where the index is outdated.
+        """
+        # Shared only among readers of the same index: the bytes were asked for after it was known.
+        bounds = shard.key, id(shard.index), start, end
+        most = shard.layout.most_bytes
+        data = await self._ranges.do(
+            bounds, lambda: self._source.get(shard.key, start, end, most_bytes=most)
+        )
+        if shard.grows and shard.index is not None:
+            await self.confirm(shard.key, shard.layout, shard.index)
+        if data is None or len(data) != end - start:
+            raise CorruptChunk(f"shard {shard.key!r} does not hold what its index says")
+        return data
+
+    async def confirm(self, key: str, layout: ShardLayout, index: Index) -> None:
+        """Read the index once more; ShardMoved if it is not the same as `index` any more.
+
+        If it is, what was read before this call did lie where `index` says.
         """
         # A request of its own: one that runs already may have been answered too early.
         now = await self._read(key, layout)

@@ -8,12 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sluice.store.http_messages import (
-    check_content_range,
-    range_header,
-    sliced,
-    tag_of,
-)
+from sluice.store.http_headers import check_content_range, moment_of, range_header, sliced, tag_of
 from sluice.store.source import Tagged, check_range, get_tagged, resolved
 from tests.sources import DictSource
 
@@ -139,3 +134,9 @@ async def test_a_source_without_tags_gives_the_value() -> None:
     source = DictSource({"a": b"value"})
     assert await get_tagged(source, "a", '"tag"') == Tagged(b"value", None)
     assert await get_tagged(source, "b", '"tag"') is None
+
+
+@pytest.mark.parametrize("text", [None, "", "soon", "1 Jan 99999999999999999999 00:00:00 GMT"])
+def test_what_names_no_moment_is_none(text: str | None) -> None:
+    """A server may send anything: no header fails a read."""
+    assert moment_of(text) is None

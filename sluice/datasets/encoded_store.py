@@ -1,4 +1,7 @@
-"""A group's encoded variables as xarray reads them, without those that cannot be used."""
+"""A group's variables as xarray reads them from documents that are already in memory.
+
+They are encoded: `sluice.datasets.group_opening` has them decoded.
+"""
 
 from __future__ import annotations
 
@@ -23,22 +26,23 @@ from sluice.datasets._xarray import (
     apply_indexer,
     variable_of,
 )
-from sluice.datasets.relabel import distinct, told_apart
-from sluice.datasets.unusable import Unusable, check_encoding
+from sluice.datasets.coders import check_encoding
+from sluice.datasets.relabel import distinct_dims, with_distinct_dims
+from sluice.datasets.unusable import Unusable
 from sluice.errors import MetadataError
 
 _FILL: Final = "_FillValue"
 _ENCODING: Final = "_Encoding"
 _NUMBERS: Final = ("scale_factor", "add_offset")
-# The attributes of one variable that xarray reads for the sake of another one.
-_TOLD: Final = ("units", "calendar", "bounds")
+# The attributes of one variable by which xarray decodes another one.
+_SHARED: Final = ("units", "calendar", "bounds")
 
 
-class KnownStore(DocumentStore):
+class EncodedStore(DocumentStore):
     """xarray's reading of Zarr attributes and encodings, over documents that are already here.
 
     Each array is parsed on its own: what cannot be used is in `unusable`, with its reason, and
-    whoever finds out more adds it there by `blame`. Arrays that are `dropped` are not parsed.
+    and `leave_out` adds to them later. Arrays that are `dropped` are not parsed.
     """
 
     def __init__(
@@ -47,8 +51,8 @@ class KnownStore(DocumentStore):
         super().__init__(zarr.Group(_group(documents)))
         self.documents = documents
         self.dropped = frozenset(dropped)
-        # Whether variables are left out of which reading alone would show that they do not unpack,
-        # and dates may be missing in every calendar.
+        # Whether to leave out variables whose values could be read and not be unpacked, and whether
+        # dates may be missing in every calendar.
         self.lenient = False
         self.unusable: dict[str, Unusable] = {}
         self.encoded: dict[str, EncodedArray] = {}
@@ -62,14 +66,14 @@ class KnownStore(DocumentStore):
                 self._add(name)
         taken = {*documents.arrays, *(dim for v in self.variables.values() for dim in v.dims)}
         for name in list(self.variables):
-            self._tell_apart(name, taken)
+            self._separate_dims(name, taken)
 
-    def _tell_apart(self, name: str, taken: Collection[Hashable]) -> None:
-        """Give one variable dimensions that are distinct, once all of their names are known."""
+    def _separate_dims(self, name: str, taken: Collection[Hashable]) -> None:
+        """Give one variable distinct dimensions, once the names of all are known."""
         try:
-            self.variables[name] = told_apart(name, self.variables[name], taken)
+            self.variables[name] = with_distinct_dims(name, self.variables[name], taken)
         except MetadataError as error:
-            self.blame(name, error)
+            self.leave_out(name, error)
 
     def _add(self, name: str) -> None:
         """Parse one array; on its own, so that it alone is left out where that fails."""
@@ -77,9 +81,9 @@ class KnownStore(DocumentStore):
             check_name(name)
             self.variables[name] = self._variable(name)
         except MetadataError as error:
-            self.blame(name, error)
+            self.leave_out(name, error)
 
-    def blame(self, name: str, error: Exception) -> None:
+    def leave_out(self, name: str, error: Exception) -> None:
         """Leave the variable `name` out, because of `error`."""
         self.unusable[name] = Unusable.of(name, error, self._attributes(name))
 
@@ -99,11 +103,13 @@ class KnownStore(DocumentStore):
     def load(self) -> tuple[dict[str, xr.Variable], DocumentDict]:
         """Copies of the encoded variables (decoding edits attributes), and the group's own.
 
-        Those that are left out are shadows: what others have to know of them is in them.
+        Placeholders stand for those that are left out: others may refer to them.
         """
         left_out = self.left_out
         variables = {
-            name: self._shadow(name) if name in left_out else self.variables[name].copy(deep=False)
+            name: self._placeholder(name)
+            if name in left_out
+            else self.variables[name].copy(deep=False)
             for name in self.documents.arrays
         }
         return variables, self.attributes()
@@ -112,29 +118,29 @@ class KnownStore(DocumentStore):
         """The encoded variable by xarray's own reading, but for what others write otherwise."""
         document = self.documents.arrays[name]
         attributes = dict(document.get("attributes") or {})
-        # In v3, xarray takes what is not written as it writes it for an error.
+        # In v3, xarray raises for a fill value that is not spelled as xarray spells it.
         marked = attributes.pop(_FILL, None) if self.documents.zarr_format == 3 else None
         path = f"{self.documents.path}/{name}".strip("/")
         meta = parse_array(path, {**document, "attributes": attributes}, self.zarr_store)
         dimension_names({**document, "shape": meta.shape})
         self.opened[name] = zarr.Array(meta.zarr)
         with warnings.catch_warnings():
-            # Of dimensions that it has twice: they are told apart afterwards.
+            # Dimensions that it has twice get distinct names afterwards.
             warnings.filterwarnings("ignore", "Duplicate dimension names", UserWarning)
             variable = self.encoded_variable(name)
         if meta.dtype.kind == "V":
-            # No record is a missing one, and xarray cannot compare them.
+            # xarray cannot compare records with a fill value; none of them is missing.
             variable.attrs.pop(_FILL, None)
         if marked is not None:
             variable.attrs[_FILL] = marked_fill_value(
-                _lone(marked), meta.dtype, variable.attrs.get("_Unsigned")
+                _unwrapped(marked), meta.dtype, variable.attrs.get("_Unsigned")
             )
         if meta.dtype.kind not in "SO":
-            # It says how bytes are read as text, and there are none.
+            # It names the encoding of bytes, and there are none.
             variable.attrs.pop(_ENCODING, None)
         for key in _NUMBERS:
             if key in variable.attrs:
-                variable.attrs[key] = _lone(variable.attrs[key])
+                variable.attrs[key] = _unwrapped(variable.attrs[key])
         check_encoding(variable)
         self.encoded[name] = EncodedArray(name, meta, variable.dtype)
         data = LazilyIndexedArray(self.encoded[name])
@@ -145,7 +151,7 @@ class KnownStore(DocumentStore):
         attributes = self.documents.arrays.get(name, {}).get("attributes")
         return attributes if isinstance(attributes, dict) else {}
 
-    def _shadow(self, name: str) -> xr.Variable:
+    def _placeholder(self, name: str) -> xr.Variable:
         """What xarray needs to know of a variable that it does not decode.
 
         That is whether its last dimension is of characters, and the time units of its bounds.
@@ -155,13 +161,13 @@ class KnownStore(DocumentStore):
         dims = _dims_of(document) if known is None else known.dims
         characters = document.get("dtype") == "|S1" if known is None else known.dtype == "S1"
         dtype = "S1" if characters else "f8"
-        told = {k: v for k, v in self._attributes(name).items() if k in _TOLD and type(v) is str}
+        told = {k: v for k, v in self._attributes(name).items() if k in _SHARED and type(v) is str}
         values = np.broadcast_to(np.zeros((), dtype), (1,) * len(dims))
-        return xr.Variable(distinct(dims), values, told)
+        return xr.Variable(distinct_dims(dims), values, told)
 
 
-def _lone(value: object) -> object:
-    """The value of a list of one, as which netCDF has attributes; any other as it is."""
+def _unwrapped(value: object) -> object:
+    """The value of a list of one, as netCDF libraries write numbers; any other value as it is."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
@@ -182,7 +188,7 @@ def _group(documents: GroupDocuments) -> ZarrObject:
 
 
 class NotFetched(Exception):
-    """xarray looked at values while it opened, and they are not here yet: `name` needs them."""
+    """xarray's decoding looked at values of the variable `name`, which are not in memory yet."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
-from sluice.arrays.array_metadata import ArrayMeta, parse_array
-from sluice.arrays.byte_ranges import ByteRange, ShardIndexes, coalesce
+from sluice.arrays.array_metadata import ArrayMeta, object_key, parse_array
 from sluice.arrays.chunk_cache import ChunkCache
 from sluice.arrays.chunk_parts import Span, touched_span
-from sluice.arrays.plan import ArrayPlan, object_key, plan_orthogonal, plan_pointwise
+from sluice.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
+from sluice.arrays.shards import ByteRange, ShardIndexes, coalesce
 from sluice.arrays.store_reader import StoreReader
 from sluice.errors import CorruptChunk
 from tests.arrays.readers import shared_reader
@@ -91,6 +91,22 @@ def test_neighbouring_inner_chunks_share_a_request() -> None:
     meta, source = sharded()
     read_sharded(meta, source, (2, slice(None)))
     assert len(source.requests) == 2
+
+
+def test_the_index_of_a_growing_shard_is_confirmed_once_for_each_request() -> None:
+    """However many inner chunks the request has: after its bytes, and before they are believed."""
+    store = MemoryStore()
+    array = zarr.create_array(
+        store, name="a", shape=(3, 8), chunks=(1, 1), shards=(4, 8), dtype="i8", compressors=None
+    )
+    array[:] = SHARDED_VALUES[:3]
+    meta = parse_array("a", array.metadata.to_dict(), store)
+    source = DictSource(asyncio.run(stored(store)))
+    row = read_sharded(meta, source, (2, slice(None)))
+    np.testing.assert_array_equal(row, SHARDED_VALUES[2])
+    index = ("a/c/0/0", -(32 * 2 * 8 + 4), None)
+    assert [source.requests[0], source.requests[-1]] == [index, index]
+    assert len(source.requests) == 3
 
 
 def test_shard_that_ends_early_is_an_error() -> None:
