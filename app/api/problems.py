@@ -201,7 +201,7 @@ def type_of(name: str) -> str:
     return f"urn:sluice:problem:{name}"
 
 
-def kind_of(error: type[BaseException]) -> ProblemKind:
+def problem_kind(error: type[BaseException]) -> ProblemKind:
     """The row of an error's class, or of the nearest one above it."""
     return next(PROBLEMS[cls] for cls in error.__mro__ if cls in PROBLEMS)
 
@@ -265,7 +265,7 @@ def expected_problem(scope: Scope, error: Exception) -> Response | None:
 
 def _own_problem(scope: Scope, error: SluiceError) -> Response:
     """One of our own errors; what clients must not see goes to the log."""
-    kind = kind_of(type(error))
+    kind = problem_kind(type(error))
     headers = {**(kind.headers or {}), **_retry_after(error)}
     door: str = getattr(scope.get("route"), "door", "")
     if door and isinstance(error, Unauthorized):
