@@ -88,7 +88,7 @@ class ClientLimit:
         self._running[client] = self._running.get(client, 0) + 1
 
 
-class Budget:
+class MemoryBudget:
     """`capacity` bytes that requests of one event loop take before they begin, and give back.
 
     Whoever does not fit waits for its turn, which clients have by the bytes that each asks for; at
@@ -152,7 +152,7 @@ class Budget:
 class Admission:
     """What requests of one event loop may take together; `seconds` is what each may last."""
 
-    budget: Budget
+    budget: MemoryBudget
     clients: ClientLimit
     seconds: float
     emit: Emit

@@ -259,11 +259,11 @@ def _run_rechunk(settings: Settings, arguments: argparse.Namespace) -> int:
 
     from .catalog.configuration import Files
     from .catalog.control_log import KeptEpochs
-    from .catalog.rechunking import Order, bytes_in, chunks_in, run_rechunk
+    from .catalog.rechunking import CopyJob, bytes_in, chunks_in, run_rechunk
     from .telemetry.logs import say
 
     try:
-        order = Order(
+        job = CopyJob(
             arguments.id,
             chunks_in(arguments.chunks),
             arguments.to,
@@ -272,7 +272,7 @@ def _run_rechunk(settings: Settings, arguments: argparse.Namespace) -> int:
         )
         return run_rechunk(
             Files(settings.catalog, urls=settings.urls).read_catalog(),
-            order,
+            job,
             sys.stdout,
             sys.stderr,
             epochs=KeptEpochs.of(settings.catalog, settings.refreshes_file).read(),
@@ -300,7 +300,7 @@ def _filesystems(settings: Settings) -> Filesystems:
 
 def _run_key(settings: Settings, arguments: argparse.Namespace) -> int:
     """The key, this once, on stderr and its line on stdout: ``sluice key NAME >>keys`` adds it."""
-    from .catalog.configuration import RIGHTS, line_of, new_key
+    from .catalog.configuration import RIGHTS, key_line, new_key
     from .telemetry.logs import say
 
     key = new_key()
@@ -311,7 +311,7 @@ def _run_key(settings: Settings, arguments: argparse.Namespace) -> int:
         say("--datasets names no dataset; without it the key is for all")
         return WRONG_USAGE
     try:
-        line = line_of(arguments.name, key, rights, datasets)
+        line = key_line(arguments.name, key, rights, datasets)
     except CatalogError as error:
         say(str(error))
         return WRONG_USAGE

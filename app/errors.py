@@ -4,6 +4,7 @@
     ├── SelectionError
     │   └── UnusableVariable       it asks for a variable that the store has, and nobody can read
     ├── NotJson                    a body that says it is something else than JSON
+    ├── NotForm                    a body that says it is something else than a form
     ├── RequestTimeout             a body that did not arrive in time
     ├── MalformedRequest           what came on a connection is no request as HTTP/1.1 writes it
     ├── UnknownDataset             no dataset of that name in the catalog
@@ -55,6 +56,10 @@ class MalformedRequest(SluiceError):
 
 class NotJson(SluiceError):
     """The body says that it is something else than JSON."""
+
+
+class NotForm(SluiceError):
+    """The body says that it is something else than a form."""
 
 
 class UnknownDataset(SluiceError):

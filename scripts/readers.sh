@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The programs that read our NetCDF files in tests: NCO, the C library's own, R, and Python of 2018;
-# and, with CDO and Octave, our datasets by OPeNDAP; with GDAL, by Zarr.
+# and, with CDO, Octave and Ferret, our datasets by OPeNDAP; with GDAL, by Zarr.
 #
 #   readers.sh install       Debian packages, as root; nothing to do for what is there
 #   readers.sh missing       names what is not there, one a line
@@ -14,7 +14,9 @@ DOWNLOAD_SECONDS=120
 # What is asked for, and the Debian package that has it.
 declare -A programs=([ncks]=nco [nccopy]=netcdf-bin [ncdump]=netcdf-bin [Rscript]=r-base-core)
 # Of these each comes or not, whatever becomes of the others.
-declare -A lone_programs=([cdo]=cdo [octave]=octave-netcdf [gdalinfo]=gdal-bin)
+declare -A lone_programs=(
+  [cdo]=cdo [octave]=octave-netcdf [gdalinfo]=gdal-bin [pyferret]=python3-ferret
+)
 declare -A r_packages=([ncdf4]=r-cran-ncdf4 [RNetCDF]=r-cran-rnetcdf [stars]=r-cran-stars)
 
 # Lines of a name and the package that is missing for it.

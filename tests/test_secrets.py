@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from app.catalog.catalog import load_catalog
-from app.catalog.configuration import line_of, parse_keys
+from app.catalog.configuration import key_line, parse_keys
 from app.settings import Settings
 from tests.stores import ArraySpec, StoreSpec, documents_of
 
@@ -230,7 +230,7 @@ def started(catalog: Path, out: Path, *arguments: str) -> subprocess.Popen[bytes
     """A command of ours, at its most talkative, with all that it says in one file."""
     variables = environment(
         SLUICE_LOG_LEVEL="debug",
-        SLUICE_KEYS=line_of("reader", KEY, ["metrics"], []),
+        SLUICE_KEYS=key_line("reader", KEY, ["metrics"], []),
         SLUICE_FAILED_OPEN_SECONDS="0",
         AWS_EC2_METADATA_DISABLED="true",
     )
@@ -275,7 +275,7 @@ def test_no_repr_tells_a_secret(
     monkeypatch.setenv("CANARY_SECRET", f"{MARK}FromTheEnvironment")
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(yaml.safe_dump({"datasets": entries(gossip)}))
-    keys = line_of("reader", KEY, [], [])
+    keys = key_line("reader", KEY, [], [])
     check_silent("repr of the catalog", repr(load_catalog(catalog)))
     settings = Settings(catalog=catalog, keys=f"reader {MARK}")
     check_silent("repr of the settings", repr(settings) + str(settings))

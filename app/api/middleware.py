@@ -216,7 +216,7 @@ class ObserveRequests:
         limit = self._url_bytes
         detail = (
             f"The path and query have {length} bytes; at most {limit} are read."
-            " Send a long selection as the JSON object of a POST."
+            " Send a long selection as a POST: the native routes take a JSON object, EDR a form."
         )
         facts = {"estimate": length, "limit": limit}
         failed = problem(414, "url-too-long", "The URL is too long", detail, facts)

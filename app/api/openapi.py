@@ -27,7 +27,7 @@ from ..errors import (
     Unauthorized,
     UnknownDataset,
 )
-from .problems import MEDIA_TYPE, kind_of
+from .problems import MEDIA_TYPE, problem_kind
 from .small_answers import (
     CatalogChange,
     CatalogStatus,
@@ -156,7 +156,7 @@ def _example(status: int) -> Schema:
     if status not in _EXAMPLES:
         return {}
     error, detail, facts = _EXAMPLES[status]
-    kind = kind_of(error)
+    kind = problem_kind(error)
     members = {"type": kind.type, "title": kind.title, "status": status, "detail": detail}
     return {"example": members | facts}
 

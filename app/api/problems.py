@@ -44,6 +44,7 @@ from ..errors import (
     Forbidden,
     MalformedRequest,
     NoSuchKey,
+    NotForm,
     NotJson,
     NotTold,
     OtherEdition,
@@ -102,6 +103,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
         Forbidden: ProblemKind(403, "forbidden", "The key lacks the right"),
         MalformedRequest: ProblemKind(400, "bad-request", "Bad Request"),
         NotJson: ProblemKind(415, "not-json", "The body is not JSON"),
+        NotForm: ProblemKind(415, "not-form", "The body is no form"),
         # Who sends no more is not waited for on the same connection (RFC 9110, section 15.5.9).
         RequestTimeout: ProblemKind(
             408,
@@ -199,7 +201,7 @@ def type_of(name: str) -> str:
     return f"urn:sluice:problem:{name}"
 
 
-def kind_of(error: type[BaseException]) -> ProblemKind:
+def problem_kind(error: type[BaseException]) -> ProblemKind:
     """The row of an error's class, or of the nearest one above it."""
     return next(PROBLEMS[cls] for cls in error.__mro__ if cls in PROBLEMS)
 
@@ -263,7 +265,7 @@ def expected_problem(scope: Scope, error: Exception) -> Response | None:
 
 def _own_problem(scope: Scope, error: SluiceError) -> Response:
     """One of our own errors; what clients must not see goes to the log."""
-    kind = kind_of(type(error))
+    kind = problem_kind(type(error))
     headers = {**(kind.headers or {}), **_retry_after(error)}
     door: str = getattr(scope.get("route"), "door", "")
     if door and isinstance(error, Unauthorized):

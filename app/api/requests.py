@@ -222,7 +222,7 @@ class Expired(Exception):
     """The time for something is over."""
 
 
-class Clock:
+class Deadline:
     """When work has to end: at its `end`, for want of progress, or because its client left."""
 
     def __init__(self, timeout: asyncio.Timeout, end: float) -> None:
@@ -246,25 +246,25 @@ class Clock:
 
 
 @asynccontextmanager
-async def ending(receive: Receive, end: float) -> AsyncIterator[Clock]:
-    """The block is cancelled at `end` of the loop's time, or as its clock says.
+async def ending(receive: Receive, end: float) -> AsyncIterator[Deadline]:
+    """The block is cancelled at `end` of the loop's time, or as its deadline says.
 
     The body of the request must have been read. Raises Expired, and Starlette's ClientDisconnect.
     """
     timeout = asyncio.timeout_at(end)
-    clock = Clock(timeout, end)
+    deadline = Deadline(timeout, end)
     try:
         async with timeout:
-            watching = asyncio.create_task(clock.watch(receive))
+            watching = asyncio.create_task(deadline.watch(receive))
             try:
-                yield clock
+                yield deadline
             finally:
                 watching.cancel()
     except TimeoutError as error:
         # A store that times out raises a kind of its own, which is not ours to explain.
         if type(error) is not TimeoutError or not timeout.expired():
             raise
-        if clock.left:
+        if deadline.left:
             raise ClientDisconnect from None
         raise Expired from None
 

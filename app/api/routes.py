@@ -22,7 +22,7 @@ from . import openapi
 from .application import PlainRoute, Route
 from .doors import Door, links_of
 from .openapi import Schema
-from .problems import kind_of
+from .problems import problem_kind
 from .representations import PRIVATE, caching
 from .requests import (
     caller,
@@ -207,7 +207,7 @@ def _word(state: DatasetState) -> str:
     if state.pending:
         return "pending"
     if state.failure is not None:
-        return kind_of(state.failure).name
+        return problem_kind(state.failure).name
     return "stale" if state.stale else "ready"
 
 

@@ -24,7 +24,7 @@ from sluice.store.blocking import BlockingThreads
 from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
 
-from ..admission import Admission, Budget, ClientLimit
+from ..admission import Admission, ClientLimit, MemoryBudget
 from ..catalog.catalog import Catalog
 from ..catalog.config_sync import ConfigSync
 from ..catalog.configuration import Files, Keys
@@ -33,7 +33,7 @@ from ..catalog.listings import ListingLimits, Listings
 from ..catalog.opened import Opened
 from ..catalog.opened_datasets import OpenedDatasets, Opener
 from ..catalog.opening import open_entry
-from ..catalog.readiness import CatalogStatus, Preparation, prepare_stores
+from ..catalog.readiness import Preparation, StatusProbe, prepare_stores
 from ..catalog.relisting import ListNames, Relister, list_names
 from ..server.processes import Shared, unnamed_file
 from ..settings import Settings
@@ -83,7 +83,7 @@ async def start(
     if shared is not None:
         freeze_objects()  # the libraries of stores, before a request opens one
     await stack.enter_async_context(_background(sample(opened.count, emit)))
-    status = CatalogStatus(
+    status = StatusProbe(
         opened,
         keep_seconds=settings.status_cache_seconds,
         patience_seconds=settings.status_patience_seconds,
@@ -247,7 +247,7 @@ def _guards(settings: Settings, emit: Emit) -> StoreGuards:
 
 
 def _admission(settings: Settings, emit: Emit) -> Admission:
-    budget = Budget(
+    budget = MemoryBudget(
         settings.inflight_bytes,
         queue_requests=settings.queue_requests,
         queue_seconds=settings.queue_seconds,

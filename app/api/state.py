@@ -16,7 +16,7 @@ from ..catalog.config_sync import ConfigSync
 from ..catalog.configuration import Keys
 from ..catalog.entry import DatasetEntry
 from ..catalog.opened_datasets import OpenedDatasets
-from ..catalog.readiness import CatalogStatus
+from ..catalog.readiness import StatusProbe
 from ..telemetry.metrics import Metrics
 from .response_bodies import BodyWriter, json_bytes
 from .spool import Spool
@@ -112,7 +112,7 @@ class Service:
     keys: Keys
     opened: OpenedDatasets
     config_sync: ConfigSync
-    status: CatalogStatus
+    status: StatusProbe
     status_strictly: bool
     metrics_public: bool
     limits: RequestLimits

@@ -23,7 +23,7 @@ from sluice.errors import SluiceError
 from sluice.instrumentation import Phases
 
 from ..errors import RangeNotSatisfiable
-from .requests import Clock, Expired, cancellable, ending, header_of
+from .requests import Deadline, Expired, cancellable, ending, header_of
 from .response_bodies import PIECE_BYTES, RawHeaders
 from .state import ABORT, StreamLimits
 
@@ -45,17 +45,17 @@ class Stream:
     phases: Phases
     limits: StreamLimits
 
-    async def send(self, send: Send, clock: Clock) -> None:
+    async def send(self, send: Send, deadline: Deadline) -> None:
         """Send all pieces; each part waits until the connection has room for it."""
         with self.phases.recording():
             while self.first:
                 # No longer in memory than it has to be.
                 await _send(self.first.pop(0), send)
-            clock.expect(self.limits.stall_seconds)
+            deadline.expect(self.limits.stall_seconds)
             async for piece in self.rest:
-                clock.expect(None)
+                deadline.expect(None)
                 await _send(piece, send)
-                clock.expect(self.limits.stall_seconds)
+                deadline.expect(self.limits.stall_seconds)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -188,8 +188,8 @@ class StreamedResponse(Response):
     async def _send(self, receive: Receive, send: Send) -> None:
         end = asyncio.get_running_loop().time() + self._stream.limits.seconds
         try:
-            async with ending(receive, end) as clock:
-                await self._stream.send(send, clock)
+            async with ending(receive, end) as deadline:
+                await self._stream.send(send, deadline)
         except Expired:
             raise TimeoutError("there was no progress in time") from None
 

@@ -68,7 +68,7 @@ def difference(old: Catalog, new: Catalog) -> Difference:
     )
 
 
-def announce(control_log: ControlLog, files: Files) -> Catalog:
+def post_files(control_log: ControlLog, files: Files) -> Catalog:
     """Have all processes go by what the `files` say now, and answer the catalog among it.
 
     Raises CatalogError where that cannot be used, and NotTold where there is no room to tell it;
@@ -89,10 +89,10 @@ def ask_reload(control_log: ControlLog, files: Files) -> bool:
     """Have all processes go by what the `files` say now: whether they do when this returns.
 
     A catalog with globs is read anew by the process that lists them, once it has done so. Raises
-    as `announce` does.
+    as `post_files` does.
     """
     if not files.parse(files.read()).catalog.globs:
-        announce(control_log, files)
+        post_files(control_log, files)
         return True
     control_log.post(ReloadAsked())
     return False
@@ -128,9 +128,9 @@ class ConfigSync:
 
     async def begin(self) -> None:
         """Act on all news so far, the first among it; raises CatalogError if it cannot be used."""
-        news, reading = self.control_log.unread()
+        news, position = self.control_log.unread()
         await self._act(news, await self._latest(news))
-        self.control_log.take(reading)
+        self.control_log.take(position)
         # It was asked of a process that has gone, at a time that has gone.
         self._reload_asked = False
 
@@ -226,7 +226,7 @@ class ConfigSync:
         """
         before = self._opened.catalog
         await self._list_again()
-        await asyncio.to_thread(announce, self.control_log, self._files)
+        await asyncio.to_thread(post_files, self.control_log, self._files)
         await self.catch_up()
         found = difference(before, self._opened.catalog)
         log.info("%s was reloaded: %s", self._files.place, found)
@@ -258,7 +258,7 @@ class ConfigSync:
             log.error("the catalog stays as it was: %s", error)
 
     async def _follow(self) -> None:
-        news, reading = self.control_log.unread()
+        news, position = self.control_log.unread()
         latest = None
         try:
             latest = await self._latest(news)
@@ -266,7 +266,7 @@ class ConfigSync:
             # Whoever posted it could read it: this process differs, and stays as it was.
             log.error("the catalog stays as it was: %s", error)
         await self._act(news, latest)
-        self.control_log.take(reading)
+        self.control_log.take(position)
         if latest is not None and self.on_catalog is not None:
             self.on_catalog()
 

@@ -125,7 +125,7 @@ def new_key() -> str:
     return _MARK + secrets.token_urlsafe(32)
 
 
-def line_of(name: str, key: str, rights: Iterable[str], datasets: Iterable[str]) -> str:
+def key_line(name: str, key: str, rights: Iterable[str], datasets: Iterable[str]) -> str:
     """The line that makes `key` valid; raises CatalogError for what `parse_keys` would refuse."""
     if not _NAME.fullmatch(name):
         rule = (
@@ -218,7 +218,7 @@ def _may_mean(dataset_id: str, catalog: Catalog) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class FileTexts:
     """What the files said when they were read."""
 
     catalog: str
@@ -250,15 +250,15 @@ class Files:
         """What tells which datasets there are."""
         return str(PLACE if self.urls else self.catalog)
 
-    def read(self) -> Texts:
+    def read(self) -> FileTexts:
         """What they say now; raises CatalogError where one cannot be read."""
-        return Texts(self._text(), read_keys(self.keys) if self.keys else "")
+        return FileTexts(self._text(), read_keys(self.keys) if self.keys else "")
 
     def read_catalog(self) -> Catalog:
         """The catalog as it is now, whatever the keys are; raises as `parse`."""
         return self._catalog(self._text())
 
-    def parse(self, texts: Texts) -> Configuration:
+    def parse(self, texts: FileTexts) -> Configuration:
         """What these `texts` mean; raises CatalogError where they are wrong, or do not fit."""
         catalog = self._catalog(texts.catalog)
         keys = parse_keys(texts.keys, str(self.keys)) + parse_keys(self.more_keys, "SLUICE_KEYS")

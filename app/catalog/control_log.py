@@ -24,7 +24,7 @@ from zlib import compress, decompress
 from sluice.errors import CatalogError
 
 from ..errors import NotTold
-from .configuration import Texts
+from .configuration import FileTexts
 from .listings import NewNames
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ _FULL_SECONDS: Final = 60
 class NewTexts:
     """From now on the operator's files are taken to say this."""
 
-    texts: Texts
+    texts: FileTexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class ControlLog:
         os.close(self._file)
 
     @classmethod
-    def begin(cls, file: int, texts: Texts, kept: KeptEpochs | None = None) -> None:
+    def begin(cls, file: int, texts: FileTexts, kept: KeptEpochs | None = None) -> None:
         """Make the empty file a control log: `texts` are its first news, then epochs of before."""
         epochs = {} if kept is None else kept.read()
         os.pwrite(file, secrets.token_bytes(_MARK_BYTES), 0)
@@ -139,17 +139,17 @@ class ControlLog:
             with self._kept.changed(news):
                 pass
 
-    def unread(self) -> tuple[list[News], Reading]:
+    def unread(self) -> tuple[list[News], LogPosition]:
         """What was posted since the last `take`, and what to `take` once it was acted on."""
         seen = self._mark[:]
         whole = self._lines(self._read)
-        return list(_readable(whole)), Reading(seen, self._read + len(whole))
+        return list(_readable(whole)), LogPosition(seen, self._read + len(whole))
 
-    def take(self, reading: Reading) -> None:
+    def take(self, position: LogPosition) -> None:
         """Let what `unread` brought be read."""
-        self._seen, self._read = reading.mark, reading.end
+        self._seen, self._read = position.mark, position.end
 
-    def latest_texts(self) -> Texts | None:
+    def latest_texts(self) -> FileTexts | None:
         """What the operator's files are taken to say now; any thread may ask."""
         texts = [n.texts for n in _readable(self._lines(_MARK_BYTES)) if isinstance(n, NewTexts)]
         return texts[-1] if texts else None
@@ -248,7 +248,7 @@ def _not_told(reason: str) -> NotTold:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LogPosition:
     """How far a control log was read: the mark before, and the end of the last whole line."""
 
     mark: bytes
@@ -292,7 +292,7 @@ def _readable(lines: bytes) -> Iterator[News]:
 def _news(written: list[str]) -> News:
     match written:
         case ["texts", packed]:
-            return NewTexts(Texts(*_unpacked(packed)))
+            return NewTexts(FileTexts(*_unpacked(packed)))
         case ["epoch", dataset, epoch]:
             return NewEpoch(dataset, epoch)
         case ["names", place, packed]:

@@ -152,7 +152,7 @@ class _Known:
     until: float
 
 
-class CatalogStatus:
+class StatusProbe:
     """Probes the datasets of a catalog, `at_once` at a time, each for `patience_seconds` at most.
 
     What was found of a dataset is kept for `keep_seconds`. A report takes twice that at most:

@@ -59,8 +59,8 @@ def bytes_in(text: str) -> int:
 
 
 @record
-class Order:
-    """What is to be copied in which chunks where to, and what it may take."""
+class CopyJob:
+    """Which dataset to copy, into which chunks, to which address, and the memory for values."""
 
     dataset_id: str
     chunks: Mapping[str, int]
@@ -71,7 +71,7 @@ class Order:
 
 def run_rechunk(
     catalog: Catalog,
-    order: Order,
+    job: CopyJob,
     out: TextIO,
     told: TextIO,
     *,
@@ -86,8 +86,8 @@ def run_rechunk(
     `epochs` has what datasets that a server refreshed are opened as. 0, or 1 where a store fails.
     Raises CatalogError for what cannot be meant.
     """
-    entry = _entry_of(catalog, order.dataset_id)
-    place = redacted(order.target)
+    entry = _entry_of(catalog, job.dataset_id)
+    place = redacted(job.target)
 
     async def work() -> str:
         async with connect() as filesystems:
@@ -97,17 +97,17 @@ def run_rechunk(
                 store_concurrency=store_concurrency,
                 guards=StoreGuards(retry_policy),
             )
-            target = await filesystems.target(order.target, _options(entry, order.target))
+            target = await filesystems.target(job.target, _options(entry, job.target))
             read = partial(
                 read_documents, entry, source, epoch=epochs.get(entry.id, ""), limits=limits
             )
             documents, version = await read()
-            copy = Rechunking(source, documents, version, target, order.chunks, order.memory_bytes)
+            copy = Rechunking(source, documents, version, target, job.chunks, job.memory_bytes)
 
             async def is_current() -> bool:
                 return (await read())[1] == version
 
-            return await _copied(order, copy, is_current, told)
+            return await _copied(job, copy, is_current, told)
 
     try:
         done = asyncio.run(work())
@@ -124,16 +124,16 @@ def run_rechunk(
 
 
 async def _copied(
-    order: Order, copy: Rechunking, is_current: Callable[[], Awaitable[bool]], told: TextIO
+    job: CopyJob, copy: Rechunking, is_current: Callable[[], Awaitable[bool]], told: TextIO
 ) -> str:
     """Write the copy; what has become of it."""
     for name, why in copy.left_out.items():
         told.write(f"sluice: {name!r} is left out: {why}\n")
-    if not await copy.begin(replace=order.replace):
+    if not await copy.begin(replace=job.replace):
         return "it is there already, and complete"
-    clock = _Clock()
-    await copy.run(Shown(told, clock).see, is_current)
-    return f"a copy of {order.dataset_id!r}, made in {_duration(clock.seconds)}"
+    bar = ProgressBar(told)
+    await copy.run(bar.show, is_current)
+    return f"a copy of {job.dataset_id!r}, made in {_duration(bar.seconds)}"
 
 
 def _entry_of(catalog: Catalog, dataset_id: str) -> DatasetEntry:
@@ -178,35 +178,31 @@ def _words(error: Exception, entry: DatasetEntry) -> str:
     return f"{redact(words, secrets_of(entry))} (the same command goes on from here)"
 
 
-class _Clock:
-    def __init__(self) -> None:
-        self._started = time.monotonic()
+class ProgressBar:
+    """Says how far a copy is: as a bar on a terminal, in lines anywhere else."""
 
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._started
-
-
-class Shown:
-    """A bar on a terminal that says how far it is, and lines anywhere else."""
-
-    def __init__(self, told: TextIO, clock: _Clock) -> None:
+    def __init__(self, told: TextIO) -> None:
         self._told = told
-        self._clock = clock
-        self._bar = told.isatty()
+        self._started = time.monotonic()
+        self._is_bar = told.isatty()
         self._line_at = 0.0
         self._tenth = -1
         # What an earlier run has written takes no time.
         self._begun: tuple[float, int] | None = None
 
-    def see(self, now: Progress) -> None:
-        """Show it, where it is new enough."""
+    @property
+    def seconds(self) -> float:
+        """How long it has taken."""
+        return time.monotonic() - self._started
+
+    def show(self, now: Progress) -> None:
+        """Write it, where there is enough that is new."""
         share = now.written / now.total if now.total else 1.0
-        seconds, tenth = self._clock.seconds, int(share * 10)
+        seconds, tenth = self.seconds, int(share * 10)
         if self._begun is None or seconds - self._begun[0] < 0.01:
             self._begun = (seconds, now.written)
         line = f"{share:4.0%}  {_size(now.written)} of {_size(now.total)}{self._left(now)}"
-        if self._bar:
+        if self._is_bar:
             filled = int(share * _BAR)
             end = "\n" if now.written >= now.total else ""
             self._told.write(f"\r[{'#' * filled}{'.' * (_BAR - filled)}] {line}\x1b[K{end}")
@@ -217,7 +213,7 @@ class Shown:
 
     def _left(self, now: Progress) -> str:
         assert self._begun is not None
-        seconds, written = self._clock.seconds - self._begun[0], now.written - self._begun[1]
+        seconds, written = self.seconds - self._begun[0], now.written - self._begun[1]
         if not written or now.written >= now.total:
             return ""
         return f", {_duration(seconds / written * (now.total - now.written))} left"

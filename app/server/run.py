@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..catalog.config_sync import ask_reload
 from ..catalog.configuration import Files
 from ..catalog.control_log import ControlLog, KeptEpochs
+from ..catalog.given_stores import doubts
 from ..errors import NotTold
 from ..settings import PREFIX, SHARES, Settings
 from ..telemetry.families import make_room
@@ -72,6 +73,8 @@ def run_server(settings: Settings, fd: int | None, *, opening: bool = False) -> 
         forwarded_allow_ips=",".join(settings.trusted_proxies),
     )
     log.info("%s", _budget_line(settings))
+    for doubt in doubts(settings.urls):
+        log.warning("%s", doubt)
     files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
     kept = KeptEpochs.of(settings.catalog, settings.refreshes_file)
     with _shared(files, kept, settings.log_format) as (shared, control_log):

@@ -117,7 +117,7 @@ class Series:
         known = self._known.get(labels)
         if known is None:
             labels = counted_as(self.family, labels, self._known)
-            known = self._cells.find(key_of(self.family, labels), self.family.cells)
+            known = self._cells.find(series_key(self.family, labels), self.family.cells)
             self._known[labels] = known
         return known
 
@@ -148,7 +148,7 @@ def counted_as(
     return (OTHER,) * len(labels)
 
 
-def key_of(family: Family, labels: Sequence[str]) -> bytes:
+def series_key(family: Family, labels: Sequence[str]) -> bytes:
     """The key of a series, by which all processes know it."""
     plain = [label.replace("\0", "") for label in labels]
     return "\0".join((family.name, *plain)).encode(errors="replace")

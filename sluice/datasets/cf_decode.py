@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from sluice.aliases import Array, DType
 from sluice.arrays.array_metadata import ArrayMeta
 from sluice.datasets import _xarray
 from sluice.datasets.coders import decode_dates
-from sluice.datasets.known_store import EncodedArray
+from sluice.datasets.encoded_store import EncodedArray
 from sluice.encoders.answer_schema import (
     FILLS,
     LINEAR,
@@ -35,6 +35,7 @@ from sluice.encoders.answer_schema import (
 from sluice.errors import MetadataError
 
 Step = Callable[[Any], Any]
+Number: TypeAlias = int | float | np.integer | np.floating
 _DOUBLE = np.dtype("f8")
 # Numbers of a range are computed as int64: up to here nothing overflows.
 _LARGEST: Final = 2**62
@@ -47,9 +48,9 @@ class Unpacking:
     """``values * scale + offset`` as `dtype`, NaN where a value is one of `fills`."""
 
     dtype: DType
-    fills: tuple[Any, ...]
-    scale: Any
-    offset: Any
+    fills: tuple[Number, ...]
+    scale: Number | None
+    offset: Number | None
 
     @classmethod
     def of(cls, steps: Sequence[Step]) -> Self | None:
@@ -65,7 +66,7 @@ class Unpacking:
         scale, offset = packing["scale_factor"], packing["add_offset"]
         fills = mask["encoded_fill_values"]
         numbers = [n for n in (scale, offset, *fills) if n is not None]
-        plain = all(isinstance(n, int | float | np.integer | np.floating) for n in numbers)
+        plain = all(isinstance(n, Number) for n in numbers)
         if dtype.kind != "f" or not plain or np.dtype(mask["dtype"]) != dtype:
             return None
         if not np.isnan(mask["decoded_fill_value"]):
@@ -84,9 +85,9 @@ class Unpacking:
                 number *= float(self.scale)
             return np.array(number if self.offset is None else number + float(self.offset))
         unpacked: Array = np.array(values, dtype=self.dtype)
-        missing: Any = False
+        missing: Array | bool = False
         for fill in self.fills:
-            missing |= unpacked == fill
+            missing = missing | (unpacked == fill)
         unpacked[missing] = np.nan
         if self.scale is not None:
             unpacked *= self.scale

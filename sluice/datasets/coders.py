@@ -13,18 +13,23 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from xarray.coders import CFDatetimeCoder, CFTimedeltaCoder
 
 from sluice.aliases import Array, Document, DocumentDict
+from sluice.concurrency import until_cancelled
 from sluice.datasets import _xarray
 from sluice.errors import MetadataError, excerpt
 
+# The resolutions of datetime64 that xarray decodes to.
+TimeUnit: TypeAlias = Literal["s", "ms", "us", "ns"]
 # What xarray puts in the place of missing counts of 64 bits.
 _MISSING_COUNT: Final = np.iinfo("i8").min
+_INT64: Final = np.dtype("i8")
 # So many dates are made in about 20 ms.
 _PIECE_DATES: Final = 8192
 ENCODING: Final = "_Encoding"
@@ -54,7 +59,7 @@ class DateCoder(CFDatetimeCoder):
 
 
 def decode_dates(
-    values: object, units: str, calendar: str | None, use_cftime: bool | None, time_unit: Any
+    values: object, units: str, calendar: str | None, use_cftime: bool | None, time_unit: TimeUnit
 ) -> Array:
     """Counts of CF `units` as datetime64 or, where that has no such dates, as cftime's objects.
 
@@ -76,7 +81,7 @@ def decode_dates(
 
 
 def _decoded(
-    counts: Array, *, units: str, calendar: str | None, how: tuple[bool | None, Any]
+    counts: Array, *, units: str, calendar: str | None, how: tuple[bool | None, TimeUnit]
 ) -> Array:
     """xarray's decoding of counts none of which is missing; many are decoded in pieces.
 
@@ -140,14 +145,14 @@ def _ends(data: object) -> Array:
     return np.concatenate([np.ravel(np.asarray(values[end])) for end in ends])
 
 
-def _missing(counts: Array) -> Any:
-    match counts.dtype.kind:
-        case "f":
-            return np.isnan(counts)
-        case "i" if counts.dtype.itemsize == np.dtype("i8").itemsize:
-            return counts == _MISSING_COUNT
-        case _:
-            return np.zeros(counts.shape, bool)
+def _missing(counts: Array) -> NDArray[np.bool_]:
+    """Which of the counts stand for a missing time, after xarray's masking."""
+    missing = np.zeros(counts.shape, bool)
+    if counts.dtype.kind == "f":
+        np.isnan(counts, out=missing)
+    elif counts.dtype.newbyteorder("=") == _INT64:
+        np.equal(counts, _MISSING_COUNT, out=missing)
+    return missing
 
 
 def check_encoding(variable: xr.Variable) -> None:
@@ -182,7 +187,8 @@ def decode_bytes(values: object, encoding: str) -> Array:
     """Each of the bytes as text of the encoding, or itself, as objects."""
     array = np.asarray(values)
     decoded = np.empty(array.size, dtype=object)
-    decoded[:] = [_as_text(item, encoding) for item in array.ravel().tolist()]
+    items = until_cancelled(array.ravel().tolist())
+    decoded[:] = [_as_text(item, encoding) for item in items]
     return decoded.reshape(array.shape)
 
 

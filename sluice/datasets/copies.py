@@ -19,7 +19,7 @@ from sluice.arrays.array_metadata import ArrayMeta
 from sluice.arrays.group_documents import GroupDocuments
 from sluice.arrays.reader import Reader
 from sluice.arrays.store_reader import StoreReader
-from sluice.datasets.known_store import KnownStore
+from sluice.datasets.encoded_store import EncodedStore
 from sluice.datasets.layout import Keys, Layout, StoredVariable
 from sluice.datasets.lazy import LazyArray, VariableReadPlan
 from sluice.datasets.read_plan import DatasetReadPlan
@@ -38,7 +38,7 @@ class Copy:
     """A copy of a dataset, by its name: its arrays, and what reads their chunks."""
 
     name: str
-    known: KnownStore
+    store: EncodedStore
     reader: StoreReader
 
     @classmethod
@@ -56,7 +56,7 @@ class Copy:
         """
         shared = Reader(cache_bytes=0) if reader is None else reader
         chunks = StoreReader.of(source, shared, (store_id, documents.version))
-        return cls(name, KnownStore(documents, SourceStore(source)), chunks)
+        return cls(name, EncodedStore(documents, SourceStore(source)), chunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +132,15 @@ def with_copies(
     Reasons are by the name of the copy, then of the variable. `documents` are those of the dataset
     in `source`. Reads nothing.
     """
-    own = KnownStore(documents, SourceStore(source))
+    own = EncodedStore(documents, SourceStore(source))
     variables, misfits = dict(layout.variables), dict[str, dict[str, str]]()
     for copy in copies:
         misfits[copy.name] = {}
-        for name in copy.known.documents.arrays:
+        for name in copy.store.documents.arrays:
             prepared = variables.get(name)
             if not isinstance(prepared, StoredVariable):
                 continue
-            why = _misfit(own, copy.known, str(name))
+            why = _misfit(own, copy.store, str(name))
             if why is None:
                 variables[name] = _with_copy(prepared, copy, str(name))
             else:
@@ -150,12 +150,12 @@ def with_copies(
 
 def _with_copy(variable: StoredVariable, copy: Copy, name: str) -> CopiedVariable:
     before = variable.copies if isinstance(variable, CopiedVariable) else ()
-    own, meta = variable.array, copy.known.encoded[name].meta
+    own, meta = variable.array, copy.store.encoded[name].meta
     array = LazyArray(copy.reader, meta, own.steps, own.dtype, stacked=own.stacked, copy=copy.name)
     return CopiedVariable(variable.dims, variable.attrs, variable.encoding, own, (*before, array))
 
 
-def _misfit(own: KnownStore, other: KnownStore, name: str) -> str | None:
+def _misfit(own: EncodedStore, other: EncodedStore, name: str) -> str | None:
     """Why a variable cannot be read from a copy in place of the dataset; None if it can."""
     for known, where in ((own, "in the dataset itself"), (other, "in the copy")):
         if name not in known.encoded or name in known.unusable:

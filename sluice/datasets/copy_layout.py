@@ -11,7 +11,7 @@ import numpy as np
 
 from sluice.aliases import Document
 from sluice.arrays.array_metadata import ArrayMeta
-from sluice.datasets.known_store import KnownStore
+from sluice.datasets.encoded_store import EncodedStore
 from sluice.errors import CatalogError
 
 Shape: TypeAlias = tuple[int, ...]
@@ -27,7 +27,7 @@ _SERIALIZERS: Final = ("bytes", "vlen-utf8", "vlen-bytes")
 _COMPRESSORS: Final = ("blosc", "zstd", "gzip", "zlib", "lz4", "bz2", "lzma")
 
 
-def check_dimensions(known: KnownStore, chunks: Mapping[str, int]) -> None:
+def check_dimensions(known: EncodedStore, chunks: Mapping[str, int]) -> None:
     """Raise CatalogError for a dimension that no variable has."""
     dims = {str(dim) for variable in known.variables.values() for dim in variable.dims}
     for name in chunks:

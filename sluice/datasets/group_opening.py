@@ -40,7 +40,7 @@ from sluice.datasets.cf_decode import (
     stored_form,
 )
 from sluice.datasets.coders import keep_bytes, with_date_coders
-from sluice.datasets.known_store import EncodedArray, KnownStore, NotFetched
+from sluice.datasets.encoded_store import EncodedArray, EncodedStore, NotFetched
 from sluice.datasets.lazy import LazyArray
 from sluice.datasets.relabel import join_repeats
 from sluice.datasets.unusable import Unusable, conflicting, with_needs
@@ -72,7 +72,7 @@ async def open_variables(
     """
     many = len(documents.arrays) > _FEW_VARIABLES
     dropped = names_of(options["drop_variables"])
-    store = await _run(many, KnownStore, documents, zarr_store, dropped)
+    store = await _run(many, EncodedStore, documents, zarr_store, dropped)
     store.lenient = lenient
     # Read once and then held by the dataset itself: not for the cache of chunks.
     opener, room = reader.without_cache(), CoordinateRoom(limits)
@@ -95,7 +95,7 @@ async def _run(in_thread: bool, work: Callable[P, T], *given: P.args, **named: P
     return await asyncio.to_thread(work, *given, **named) if in_thread else work(*given, **named)
 
 
-def _wanted(store: KnownStore, options: Document) -> tuple[list[str], list[str]]:
+def _wanted(store: EncodedStore, options: Document) -> tuple[list[str], list[str]]:
     """The variables to read whole, and those whose first and last element xarray will look at."""
     variables = {name: v for name, v in store.variables.items() if name not in store.unusable}
     whole = [name for name, variable in variables.items() if variable.dims == (name,)]
@@ -113,7 +113,11 @@ def names_of(names: str | Iterable[str] | None) -> set[str]:
 
 
 async def _fetch(
-    reader: StoreReader, store: KnownStore, room: CoordinateRoom, whole: list[str], edges: list[str]
+    reader: StoreReader,
+    store: EncodedStore,
+    room: CoordinateRoom,
+    whole: list[str],
+    edges: list[str],
 ) -> None:
     """Put the values that the decoding will look at into the store's arrays, in one wave.
 
@@ -165,7 +169,7 @@ def _planned(encoded: EncodedArray, room: CoordinateRoom, *, whole: bool) -> Arr
     return plan_pointwise(shape, chunks, [np.array([0, size - 1]) for size in shape])
 
 
-def decode(store: KnownStore, reader: StoreReader, options: Document) -> xr.Dataset:
+def decode(store: EncodedStore, reader: StoreReader, options: Document) -> xr.Dataset:
     """The Dataset of all variables that can be decoded; `store` is told which ones cannot.
 
     Index coordinates are in memory, the rest is lazy. `options` are xarray's decoding keywords.
@@ -185,7 +189,7 @@ def decode(store: KnownStore, reader: StoreReader, options: Document) -> xr.Data
         # Once more, without those that were found to be unusable.
 
 
-def _decoded(store: KnownStore, options: Document) -> Decoded | None:
+def _decoded(store: EncodedStore, options: Document) -> Decoded | None:
     """xarray's decoding of all variables; None if it failed, and those to blame were left out."""
     known = len(store.unusable)
     try:
@@ -214,7 +218,7 @@ def _decode(
     return found
 
 
-def _leave_out_undecodable(store: KnownStore, options: Document) -> None:
+def _leave_out_undecodable(store: EncodedStore, options: Document) -> None:
     """Decode each variable alone, and leave out those that fail."""
     variables, _ = store.load()
     owners = {
@@ -241,7 +245,7 @@ def _dataset(decoded: Decoded) -> xr.Dataset:
     return dataset
 
 
-def _with_indexes(dataset: xr.Dataset, store: KnownStore) -> xr.Dataset:
+def _with_indexes(dataset: xr.Dataset, store: EncodedStore) -> xr.Dataset:
     """`dataset` with xarray's default index for every dimension coordinate."""
     names = [n for n, c in dataset.coords.items() if c.dims == (n,) and n not in dataset.xindexes]
     coords: dict[Any, xr.Variable] = {}
@@ -271,7 +275,7 @@ def _as_stored(coordinate: xr.Variable) -> StoredLabels | None:
     return StoredLabels.of(encoded.values, form)
 
 
-def _lazily(reader: StoreReader, dataset: xr.Dataset, store: KnownStore) -> xr.Dataset:
+def _lazily(reader: StoreReader, dataset: xr.Dataset, store: EncodedStore) -> xr.Dataset:
     """`dataset` with each variable that is not in memory compiled into a `LazyArray`."""
     variables: dict[Any, xr.Variable] = {}
     for name, variable in dataset.variables.items():
@@ -293,7 +297,7 @@ def _compiled(reader: StoreReader, variable: xr.Variable, *, tries: bool) -> xr.
 
 
 @contextmanager
-def _left_out_on_error(store: KnownStore, name: Hashable) -> Iterator[None]:
+def _left_out_on_error(store: EncodedStore, name: Hashable) -> Iterator[None]:
     """The variable is left out if anything in the block raises."""
     try:
         yield

@@ -8,13 +8,14 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from xarray.indexes import PandasIndex
 from zarr.errors import BoundsCheckError
 
 from sluice.aliases import Array, Document, DType, Named
 from sluice.datasets._xarray import data_of, variables_of
 
-IntArray: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+IntArray: TypeAlias = NDArray[np.int64]
 ALL: Final = slice(None)
 # datetime64[ns], the finest that coordinates use, ends in 2262 and begins in 1677.
 _SAFE_YEARS = 290

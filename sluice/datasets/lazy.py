@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import replace
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -36,7 +35,7 @@ class LazyArray(BackendArray):
     `copy`, by its name.
     """
 
-    __slots__ = ("copy", "dtype", "meta", "reader", "shape", "stacked", "steps")
+    __slots__ = ("_stored", "copy", "dtype", "meta", "reader", "shape", "stacked", "steps")
 
     def __init__(
         self,
@@ -55,6 +54,8 @@ class LazyArray(BackendArray):
         self.stacked = stacked
         self.copy = copy
         self.shape = meta.shape[:-1] if stacked else meta.shape
+        # Of the last encoding that it was asked for with, which is the variable's own.
+        self._stored: tuple[NamedDict, Undecoded | None] | None = None
 
     def __getitem__(self, key: ExplicitIndexer) -> NoReturn:
         raise NotLoaded(
@@ -75,20 +76,24 @@ class LazyArray(BackendArray):
         """`key` for the stored array: a stacked string's characters are always read whole."""
         return (*key, slice(None)) if self.stacked else key
 
-    def as_stored(
-        self, encoding: Mapping[Hashable, object]
-    ) -> tuple[LazyArray, dict[str, object]] | None:
-        """The same array undecoded, and what decodes it; None for what has to be decoded.
+    def as_stored(self, encoding: NamedDict) -> Undecoded | None:
+        """The same array undecoded, and its encoding; None for what has to be decoded.
 
-        `encoding` is that of the decoded variable; see `stored_form`.
+        `encoding` is that of the decoded variable, which nobody changes; see `stored_form`.
         """
+        known = self._stored
+        if known is None or known[0] is not encoding:
+            known = self._stored = encoding, self._undecoded(encoding)
+        return known[1]
+
+    def _undecoded(self, encoding: NamedDict) -> Undecoded | None:
         form = None if self.stacked else stored_form(self.meta, self.steps, encoding)
         if form is None:
             return None
         stored = LazyArray(
             self.reader, self.meta, form.steps, form.dtype, stacked=False, copy=self.copy
         )
-        return stored, form.decoding
+        return stored, {**encoding, AS_STORED: form.decoding}
 
     def read_cached(self, plan: ReadPlan) -> Array | None:
         """What `read` brings, if that is small and each of its chunks is in memory just now."""
@@ -141,6 +146,10 @@ class LazyArray(BackendArray):
         return np.asarray(decoded)
 
 
+# What is read as the store packs it: the array, and its encoding, which says how it decodes.
+Undecoded: TypeAlias = tuple[LazyArray, NamedDict]
+
+
 @record
 class VariableReadPlan:
     """A variable of the answer whose values are still to be read."""
@@ -178,8 +187,8 @@ class VariableReadPlan:
         raw = self.array.as_stored(self.encoding)
         if raw is None:
             return self
-        array, decoding = raw
-        return replace(self, encoding={**self.encoding, AS_STORED: decoding}, array=array)
+        array, encoding = raw
+        return VariableReadPlan(self.dims, self.attrs, encoding, array, self.plan)
 
     async def read(
         self, name: Hashable, meter: TextMeter | None = None, *, passing: bool = False

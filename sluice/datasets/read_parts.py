@@ -13,7 +13,7 @@ import xarray as xr
 
 from sluice.aliases import record
 from sluice.datasets._xarray import variable_of
-from sluice.datasets.indexers import ALL
+from sluice.datasets.indexers import ALL, Key
 from sluice.datasets.layout import (
     IndexCoordinate,
     Keys,
@@ -22,7 +22,7 @@ from sluice.datasets.layout import (
     SchemaVariable,
     StoredVariable,
 )
-from sluice.datasets.lazy import VariableReadPlan
+from sluice.datasets.lazy import VariableReadPlan, remaining
 from sluice.datasets.read_plan import DatasetReadPlan, plan_lazy
 
 
@@ -40,10 +40,9 @@ class PartsReadPlan(DatasetReadPlan):
         return self.own_keys[name]
 
 
-def plan_parts(
-    layout: Layout, parts: Mapping[Hashable, Mapping[Hashable, slice]]
-) -> DatasetReadPlan:
-    """How these variables are read, in this order, each at slices along some of its dimensions.
+def plan_parts(layout: Layout, parts: Mapping[Hashable, Keys]) -> DatasetReadPlan:
+    """How these variables are read, in this order, each with keys along some of its dimensions:
+    slices, and positions, which drop theirs.
 
     It has keys where all agree on the dimensions that they share, else those of each variable.
     Reads nothing.
@@ -54,7 +53,7 @@ def plan_parts(
     for name, keys in parts.items():
         prepared = layout.variables[name]
         if isinstance(prepared, StoredVariable):
-            pending[name] = prepared.select(keys, layout.dims[name]).as_stored()
+            pending[name] = prepared.select(keys, remaining(prepared.dims, keys)).as_stored()
         elif isinstance(prepared, IndexCoordinate):
             variables[name] = _labels(prepared, keys)
             if prepared.lengths is not None:
@@ -88,12 +87,12 @@ def _labels(coordinate: IndexCoordinate, keys: Keys) -> xr.Variable:
     # Never a view: the index is everyone's.
     data = np.array(coordinate.values[keys.get(coordinate.dim, ALL), ...])
     of = coordinate.variable
-    return variable_of((coordinate.dim,), data, of.attrs, of.encoding)
+    return variable_of(remaining((coordinate.dim,), keys), data, of.attrs, of.encoding)
 
 
-def _common(layout: Layout, parts: Mapping[Hashable, Mapping[Hashable, slice]]) -> Keys | None:
+def _common(layout: Layout, parts: Mapping[Hashable, Keys]) -> Keys | None:
     """What is asked of each dimension, if that is the same for all variables that have it."""
-    found: dict[Hashable, slice] = {}
+    found: dict[Hashable, Key] = {}
     for name, keys in parts.items():
         for dim in layout.dims[name]:
             key = keys.get(dim, ALL)

@@ -13,14 +13,14 @@ import json
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import zarr
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import StorePath
 
-from sluice.aliases import Document, record
+from sluice.aliases import Document, DocumentDict, record
 from sluice.arrays.array_documents import normal_array
 from sluice.arrays.array_metadata import ArrayMeta
 from sluice.arrays.group_documents import GroupDocuments
@@ -39,7 +39,7 @@ from sluice.datasets.copy_layout import (
     places,
     value_bytes,
 )
-from sluice.datasets.known_store import KnownStore
+from sluice.datasets.encoded_store import EncodedStore
 from sluice.errors import CatalogError, StoreError
 from sluice.store.source import ByteSource
 from sluice.store.zarr_store import SourceStore
@@ -112,7 +112,7 @@ class Rechunking:
         self._memory_bytes = memory_bytes
         reader = Reader(cache_bytes=0, in_flight_bytes=in_flight)
         self._reader = StoreReader.of(source, reader, version)
-        known = KnownStore(documents, SourceStore(source))
+        known = EncodedStore(documents, SourceStore(source))
         check_dimensions(known, chunks)
         self.left_out = {name: one.reason for name, one in known.unusable.items()}
         self._arrays = {n: one.meta for n, one in known.encoded.items() if n not in self.left_out}
@@ -287,7 +287,7 @@ class Rechunking:
         found = await self._target.get(key, default_buffer_prototype())
         return None if found is None else found.to_bytes()
 
-    async def _json(self, key: str) -> dict[str, Any]:
+    async def _json(self, key: str) -> DocumentDict:
         try:
             found = json.loads(await self._get(key) or b"{}")
         except ValueError:

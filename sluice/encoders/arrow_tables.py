@@ -189,9 +189,13 @@ class ArrowWriter:
             full = int(np.searchsorted(ends, _BATCH_TEXT_BYTES))
             stop = min(stop, first + full + 1)
             self._text_bytes = int(ends[stop - first - 1])
-        for number, (column, values) in enumerate(zip(columns, taken, strict=True)):
-            self._parts[number].append(self._array(number, column, values[: stop - first]))
         self._count += stop - first
+        waits = self._count < self._batch_rows
+        for number, (column, values) in enumerate(zip(columns, taken, strict=True)):
+            own = values[: stop - first]
+            # What waits for the next slab does not keep this one in memory.
+            own = own.copy() if waits else own
+            self._parts[number].append(self._array(number, column, own))
         return stop
 
     def _array(self, number: int, column: ArrowColumn, values: Array) -> pa.Array:
@@ -219,11 +223,12 @@ class ArrowWriter:
         if not ranges.keys().isdisjoint(column.dims):
             start = ranges[column.dims[0]].start if column.variable is None else 0
             values = column_values(column, variables, layout, start)
-            return arrow_column(form, values, column, layout)
+            return arrow_column(form, values, column, layout, self._batch_rows)
         found = self._whole.get(column.header)
         if found is None:
             values = column_values(column, variables, layout)
-            found = self._whole[column.header] = arrow_column(form, values, column, layout)
+            found = arrow_column(form, values, column, layout, self._batch_rows)
+            self._whole[column.header] = found
         return found
 
     def _batch(self) -> bytes:

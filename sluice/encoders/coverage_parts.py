@@ -6,12 +6,11 @@ and 5; OGC API EDR 1.1, OGC 19-086r6, section 8.2.10; CF conventions 1.11, secti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from sluice.aliases import Array, Document, DocumentDict, DType
+from sluice.aliases import Array, Document, DocumentDict, DType, Named
 
 _STANDARD_NAMES: Final = "http://vocab.nerc.ac.uk/standard_name/"
 _UCUM: Final = "http://www.opengis.net/def/uom/UCUM/"
@@ -37,7 +36,7 @@ def data_type(dtype: DType) -> str | None:
             return "string"
 
 
-def parameter_of(name: str, attrs: Mapping[Any, object], dtype: DType) -> DocumentDict:
+def parameter_of(name: str, attrs: Named, dtype: DType) -> DocumentDict:
     """A variable as a Parameter of CoverageJSON, whose labels are texts by language."""
     label, standard = label_of(name, attrs), _text(attrs, "standard_name")
     observed: DocumentDict = {"label": {"en": label}}
@@ -59,7 +58,7 @@ def parameter_of(name: str, attrs: Mapping[Any, object], dtype: DType) -> Docume
     return {**described, "observedProperty": observed}
 
 
-def parameter_name_of(name: str, attrs: Mapping[Any, object], dtype: DType) -> DocumentDict:
+def parameter_name_of(name: str, attrs: Named, dtype: DType) -> DocumentDict:
     """A variable as an entry of ``parameter_names`` of an EDR collection; labels are plain."""
     label, standard = label_of(name, attrs), _text(attrs, "standard_name")
     observed: DocumentDict = {"label": label}
@@ -95,7 +94,7 @@ def around_greenwich(values: Array) -> Array:
     return np.where(east | west, turned.astype(values.dtype), values)
 
 
-def label_of(name: str, attrs: Mapping[Any, object]) -> str:
+def label_of(name: str, attrs: Named) -> str:
     """What people call a variable: its long name, its standard name in words, or its name."""
     standard = _text(attrs, "standard_name").replace("_", " ")
     return _text(attrs, "long_name") or standard or name
@@ -120,7 +119,7 @@ def reference_systems(
     return found
 
 
-def vertical_system(name: str, attrs: Mapping[Any, object], up: bool) -> DocumentDict:
+def vertical_system(name: str, attrs: Named, up: bool) -> DocumentDict:
     """The reference system of levels along this coordinate."""
     axis: DocumentDict = {
         "name": {"en": label_of(name, attrs)},
@@ -130,7 +129,7 @@ def vertical_system(name: str, attrs: Mapping[Any, object], up: bool) -> Documen
     return {"type": "VerticalCRS", "cs": {"csAxes": [axis]}}
 
 
-def _categories(attrs: Mapping[Any, object], dtype: DType) -> dict[str, list[int]]:
+def _categories(attrs: Named, dtype: DType) -> dict[str, list[int]]:
     """The words of flags and the values that mean them; none where they are no such flags."""
     if dtype.kind not in "iuf" or "flag_values" not in attrs:
         return {}
@@ -148,6 +147,6 @@ def _categories(attrs: Mapping[Any, object], dtype: DType) -> dict[str, list[int
     return found
 
 
-def _text(attrs: Mapping[Any, object], name: str) -> str:
+def _text(attrs: Named, name: str) -> str:
     value = attrs.get(name)
     return value.strip()[:_LONGEST] if isinstance(value, str) else ""

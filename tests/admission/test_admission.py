@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.admission import Budget, ClientLimit, client_at
+from app.admission import ClientLimit, MemoryBudget, client_at
 from app.errors import Overloaded, TooManyRequests
 
 CAPACITY = 100
@@ -18,8 +18,8 @@ CAPACITY = 100
 
 def make(
     *, queue_requests: int = 1000, queue_seconds: float = 60.0, waits: list[float] | None = None
-) -> Budget:
-    return Budget(
+) -> MemoryBudget:
+    return MemoryBudget(
         CAPACITY,
         queue_requests=queue_requests,
         queue_seconds=queue_seconds,
@@ -31,7 +31,7 @@ def make(
 class Crowd:
     """Requests over one budget, each of which holds what it took until it is told to end."""
 
-    budget: Budget = field(default_factory=make)
+    budget: MemoryBudget = field(default_factory=make)
     holding: dict[int, int] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     ends: list[asyncio.Event] = field(default_factory=list)

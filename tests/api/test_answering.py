@@ -13,7 +13,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Scope
 
-from app.admission import Admission, Budget, ClientLimit
+from app.admission import Admission, ClientLimit, MemoryBudget
 from app.api import create_app
 from app.api.requests import cancellable
 from app.errors import DeadlineExceeded
@@ -25,7 +25,7 @@ class Client:
     """A request whose client stays until it is told to leave."""
 
     def __init__(self, seconds: float = 60.0) -> None:
-        budget = Budget(1, queue_requests=0, queue_seconds=1.0, on_wait=lambda seconds: None)
+        budget = MemoryBudget(1, queue_requests=0, queue_seconds=1.0, on_wait=lambda seconds: None)
         self.refused: list[Any] = []
         admission = Admission(budget, ClientLimit(0), seconds, self.refused.append)
         app = SimpleNamespace(service=SimpleNamespace(admission=admission))

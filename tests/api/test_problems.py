@@ -16,7 +16,7 @@ import app.errors
 import sluice.errors
 from app.api.application import Application
 from app.api.middleware import ObserveRequests, UnlistedOrigins, install_problems
-from app.api.problems import PROBLEMS, kind_of
+from app.api.problems import PROBLEMS, problem_kind
 from sluice.encoders.formats import ENCODERS
 from sluice.errors import CatalogError, SluiceError, StoreError
 
@@ -155,15 +155,15 @@ def error_classes() -> list[type[SluiceError]]:
 def test_every_error_of_the_tree_has_a_row(cls: type[SluiceError]) -> None:
     """No class of the tree falls back to 500 by being forgotten in the table."""
     if cls in (SluiceError, sluice.errors.NotLoaded):
-        assert kind_of(cls) is PROBLEMS[Exception]
+        assert problem_kind(cls) is PROBLEMS[Exception]
     else:
-        assert kind_of(cls) is not PROBLEMS[Exception]
+        assert problem_kind(cls) is not PROBLEMS[Exception]
 
 
 @pytest.mark.parametrize("cls", error_classes())
 def test_what_operators_must_know_clients_need_not(cls: type[SluiceError]) -> None:
     """Errors of stores and of the catalog are answered with a fixed sentence."""
-    kind = kind_of(cls)
+    kind = problem_kind(cls)
     if issubclass(cls, StoreError | CatalogError):
         assert kind.sentence
 

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from app.api import create_app
 from app.api.requests import caller, require_admin
-from app.catalog.configuration import line_of
+from app.catalog.configuration import key_line
 from app.settings import Settings
 from tests.api.conftest import CATALOG, serving, serving_app
 from tests.api.test_problems import check
@@ -31,10 +31,10 @@ datasets:
 KEYS = {"team": "key-of-the-team", "guest": "key-of-the-guest", "boss": "key-of-the-boss"}
 POINT = "isel?time=0&level=0&latitude=0&longitude=0&variables=t"
 LINES = [
-    line_of("team", KEYS["team"], [], []),
-    line_of("team", "second-key-of-the-team", [], []),
-    line_of("guest", KEYS["guest"], ["metrics"], ["free"]),
-    line_of("boss", KEYS["boss"], ["admin"], []),
+    key_line("team", KEYS["team"], [], []),
+    key_line("team", "second-key-of-the-team", [], []),
+    key_line("guest", KEYS["guest"], ["metrics"], ["free"]),
+    key_line("boss", KEYS["boss"], ["admin"], []),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.admission import Admission, Budget, ClientLimit
+from app.admission import Admission, ClientLimit, MemoryBudget
 from app.api.response_bodies import PIECE_BYTES, BackpressureResponse, BodyWriter, LongBody, Piece
 from sluice.scheduler import Threads, low_priority_pool
 
@@ -34,7 +34,7 @@ async def test_all_bytes_arrive_in_their_order(sizes: list[int]) -> None:
     body = LongBody([memoryview(part) for part in parts], len(content))
     sent: list[Any] = []
     held: list[int] = []
-    budget = Budget(1, queue_requests=0, queue_seconds=1.0, on_wait=lambda seconds: None)
+    budget = MemoryBudget(1, queue_requests=0, queue_seconds=1.0, on_wait=lambda seconds: None)
     admission = Admission(budget, ClientLimit(1), 1.0, lambda event: None)
 
     async def send(message: Any) -> None:
@@ -119,7 +119,7 @@ async def test_a_short_answer_is_written_between_the_steps_of_a_long_one(
 
 async def test_memory_counts_until_the_thread_has_ended(writer: BodyWriter) -> None:
     """Who leaves takes no further piece, and its bytes are given back after the one under way."""
-    budget = Budget(100, queue_requests=0, queue_seconds=1.0, on_wait=lambda seconds: None)
+    budget = MemoryBudget(100, queue_requests=0, queue_seconds=1.0, on_wait=lambda seconds: None)
     admission = Admission(budget, ClientLimit(1), 1.0, lambda event: None)
     endless = Endless()
     work = admission.run("a", 60, lambda: writer.write(iter(endless)))

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,13 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 
     A start takes seconds: one server over all stores of a module is better than one a test.
     """
+    with servers(tmp_path_factory) as start:
+        yield start
+
+
+@contextmanager
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """What starts services, which end with the block."""
     with ExitStack() as stack:
 
         def start(entries: Entries, *options: str, **settings: str) -> Service:
@@ -67,6 +74,16 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
             return Service(stack.enter_context(client), pid, log, catalog)
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def edr_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service over the stores of EDR's tests, of which several modules ask the same one."""
+    from .edr import write_stores
+
+    with servers(tmp_path_factory) as start:
+        entries = write_stores(tmp_path_factory.mktemp("edr"))
+        yield start(entries, SLUICE_REQUEST_RESULT_BYTES="4000000")
 
 
 def command(*words: str | Path) -> subprocess.CompletedProcess[str]:

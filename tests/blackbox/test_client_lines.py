@@ -209,6 +209,69 @@ def test_gdal(line: str, stored: xr.Dataset) -> None:
         np.testing.assert_allclose(float(least), stored.t[0, 0].min(), atol=1e-3)
 
 
+@of("line", ["Ferret"], indirect=True)
+def test_ferret(line: str, stored: xr.Dataset, tmp_path: Path) -> None:
+    """Debian's, which is run by Debian's Python."""
+    ferret = program("pyferret")
+    use, listed = line.split("; ")
+    script = tmp_path / "lines.jnl"
+    script.write_text(f"{use}\n{listed.replace('list', 'list/nohead/format=(f14.6)')}\nquit\n")
+    told = printed(
+        "env", "PATH=/usr/bin:/bin", ferret, "-nodisplay", "-nojnl", "-script", str(script)
+    )
+    numbers = re.findall(r"^ +(\d+\.\d{6})$", told, re.MULTILINE)
+    wanted = stored.t.sel(POINT, method="nearest").values
+    np.testing.assert_allclose([float(number) for number in numbers], wanted, rtol=1e-6)
+
+
+def test_qgis(service: Service, stored: xr.Dataset) -> None:
+    """A cell of the raster, and all points of the other layer."""
+    host, port = service.address
+    lines = [LINES[name].replace(ADDRESS, f"http://{host}:{port}") for name in QGIS]
+    cell, points = by_qgis(
+        f"raster = QgsRasterLayer({lines[0]!r}, 't', 'gdal')",
+        f"points = QgsVectorLayer({lines[1]!r}, 't', 'ogr')",
+        "print(raster.dataProvider().sample(QgsPointXY(15, 52.5), 1)[0])",
+        "places = [(f.geometry().asPoint(), f['t']) for f in points.getFeatures()]",
+        "print([[place.x(), place.y(), value] for place, value in places], flush=True)",
+    )
+    wanted = float(stored.t[0, 0].sel(latitude=52.5, longitude=15))
+    assert float(cell) == pytest.approx(wanted, rel=1e-6)
+    instant, found = stored.t.sel(time="2024-01-02T00", level=850), json.loads(points)
+    assert found
+    for lon, lat, value in found:
+        wanted = float(instant.sel(longitude=lon, latitude=lat))
+        assert value == pytest.approx(wanted, rel=1e-6)
+
+
+QGIS: Final = ("QGIS, a raster", "QGIS, points")
+
+
+def by_qgis(*asked: str) -> list[str]:
+    """The lines that these statements print, for the Python that QGIS is installed for."""
+    python = "/usr/bin/python3"
+    if not Path("/usr/lib/python3/dist-packages/qgis").exists():
+        pytest.skip("lines of clients: no QGIS (Debian's python3-qgis)")
+    lines = [
+        "from qgis.core import *",
+        "qgis = QgsApplication([], False)",
+        "qgis.initQgis()",
+        *asked,
+        # What Qt and GDAL do at the end of an interpreter is their own.
+        "import os; os._exit(0)",
+    ]
+    ran = subprocess.run(
+        [python, "-c", "\n".join(lines)],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.splitlines()
+
+
 @of("line", ["OWSLib"], indirect=True)
 def test_owslib(line: str, stored: xr.Dataset) -> None:
     owslib = pytest.importorskip("owslib.ogcapi.edr")
@@ -344,6 +407,6 @@ def test_each_keyed_line_is_run() -> None:
 
 def test_each_line_is_run_or_named() -> None:
     """A line more needs a test, or a place in the sentence below the table."""
-    source, unrun = Path(__file__).read_text(), {"Panoply, IDL, Ferret", "QGIS"}
+    source, unrun = Path(__file__).read_text(), {"Panoply, IDL", "QGIS, its EDR plugin"}
     run = source.partition("def test_each_line")[0]
     assert {name for name in LINES if f'"{name}"' not in run} == unrun

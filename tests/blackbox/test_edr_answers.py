@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from . import edr
-from .conftest import Serve, Service
+from .conftest import Service
 from .edr import PLACES, check_error, globe, grid, plane, region, write_stores
 
 GLOBE, REGION = globe(), region()
@@ -28,10 +28,8 @@ FIRST = "2024-01-01T00:00:00Z"
 
 
 @pytest.fixture(scope="module")
-def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
-    return serve(
-        write_stores(tmp_path_factory.mktemp("edr")), SLUICE_REQUEST_RESULT_BYTES="4000000"
-    )
+def service(edr_service: Service) -> Service:
+    return edr_service
 
 
 def ask(service: Service, query: str, dataset: str = "globe", **params: object) -> httpx.Response:

@@ -39,8 +39,8 @@ KEY = "sluice_reader"
 
 
 @pytest.fixture(scope="module")
-def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
-    return serve(write_stores(tmp_path_factory.mktemp("edr")))
+def service(edr_service: Service) -> Service:
+    return edr_service
 
 
 @pytest.fixture(scope="module")
@@ -288,6 +288,11 @@ def test_openapi_document_retrieval_and_validation(service: Service) -> None:
                 assert asked[name]["in"] == "query"
 
 
+def query_of(text: str) -> dict[str, str]:
+    """The names and values of a query that is written plainly."""
+    return dict(pair.split("=") for pair in text.split("&") if pair)
+
+
 def test_all_paths_of_the_document_answer(service: Service) -> None:
     told = service.get("/edr/api").json()
     (server,) = told["servers"]
@@ -298,11 +303,20 @@ def test_all_paths_of_the_document_answer(service: Service) -> None:
         "trajectory": "coords=LINESTRING(0 0,20 0)",
         "cube": "bbox=0,0,20,20",
     }
-    for path in told["paths"]:
+    posted = set()
+    for path, item in told["paths"].items():
         filled = path.replace("{collectionId}", "globe").replace("{locationId}", "Berlin")
         query = samples.get(path.rpartition("/")[2], "")
         answer = service.get(f"{server['url']}{filled}?{query}")
         assert answer.status_code == 200, path
+        if "post" in item:
+            ((media_type, form),) = item["post"]["requestBody"]["content"].items()
+            form = {name: query_of(query)[name] for name in form["schema"].get("required", ())}
+            again = service.client.post(f"{server['url']}{filled}", data=form)
+            assert again.request.headers.get("content-type") == (media_type if form else None)
+            assert again.content == answer.content, path
+            posted.add(path.rpartition("/")[2])
+    assert posted == {*samples, "{locationId}"}
 
 
 def test_conformance_validation(service: Service) -> None:

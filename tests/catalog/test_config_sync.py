@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from app.catalog.catalog import Catalog
-from app.catalog.config_sync import ConfigSync, Difference, announce, ask_reload
-from app.catalog.configuration import Configuration, Files, Keys, Texts, hash_of
+from app.catalog.config_sync import ConfigSync, Difference, ask_reload, post_files
+from app.catalog.configuration import Configuration, Files, FileTexts, Keys, hash_of
 from app.catalog.control_log import ControlLog, NewTexts
 from app.catalog.entry import DatasetEntry
 from app.catalog.listings import Listed, ListingLimits, Listings
@@ -206,14 +206,14 @@ def test_a_reload_that_another_one_overtakes_is_made_again(
     one, other = processes
 
     class Overtaken(Files):
-        def parse(self, texts: Texts) -> Configuration:
+        def parse(self, texts: FileTexts) -> Configuration:
             if texts.catalog == OLD:
                 files.catalog.write_text(NEW)
-                announce(other.control_log, files)
+                post_files(other.control_log, files)
             return super().parse(texts)
 
-    announce(one.control_log, Overtaken(files.catalog, files.keys))
-    assert one.control_log.latest_texts() == files.read() == Texts(NEW)
+    post_files(one.control_log, Overtaken(files.catalog, files.keys))
+    assert one.control_log.latest_texts() == files.read() == FileTexts(NEW)
 
 
 async def test_news_upon_news_never_holds_the_loop(
@@ -258,12 +258,12 @@ async def test_news_that_a_process_cannot_use_is_logged(
     one, other = processes
     await one.config_sync.begin()
     await other.config_sync.begin()
-    one.control_log.post(NewTexts(Texts("datasets: {a: {url: '${NOT_SET_HERE}'}}")))
+    one.control_log.post(NewTexts(FileTexts("datasets: {a: {url: '${NOT_SET_HERE}'}}")))
     with caplog.at_level(logging.ERROR, "app"):
         await other.config_sync.catch_up()
     assert "NOT_SET_HERE" in caplog.text
     assert other.ids == ["same", "other", "gone"]
-    one.control_log.post(NewTexts(Texts(NEW)))
+    one.control_log.post(NewTexts(FileTexts(NEW)))
     await other.config_sync.catch_up()
     assert other.ids == ["new", "same", "other"]
 
@@ -271,7 +271,7 @@ async def test_news_that_a_process_cannot_use_is_logged(
 async def test_a_wrong_first_catalog_is_an_error(files: Files) -> None:
     """A process does not start with nothing to serve."""
     file = unnamed_file("control-log")
-    ControlLog.begin(file, Texts("datasets: {}"))
+    ControlLog.begin(file, FileTexts("datasets: {}"))
     with ControlLog(file) as control_log:
         process = Process(control_log, files)
         with pytest.raises(CatalogError, match="at least one dataset"):

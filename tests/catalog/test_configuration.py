@@ -13,10 +13,10 @@ from app.catalog.catalog import Catalog
 from app.catalog.configuration import (
     RIGHTS,
     Files,
+    FileTexts,
     Keys,
-    Texts,
     check_holders,
-    line_of,
+    key_line,
     new_key,
     parse_keys,
 )
@@ -73,7 +73,7 @@ def test_keys_come_from_a_file_and_the_environment(tmp_path: Path) -> None:
     path.write_text(f"a {DIGEST}\n")
     files = Files(tmp_path / "none.yaml", path, f"b {DIGEST}", urls=("x.zarr",))
     assert [key.name for key in files.parse(files.read()).keys] == ["a", "b"]
-    assert replace(files, keys=None, more_keys="").parse(Texts("")).keys == ()
+    assert replace(files, keys=None, more_keys="").parse(FileTexts("")).keys == ()
     for wrong in (tmp_path / "none", tmp_path):
         with pytest.raises(CatalogError, match="the keys cannot be read"):
             replace(files, keys=wrong).read()
@@ -86,7 +86,7 @@ def test_keys_come_from_a_file_and_the_environment(tmp_path: Path) -> None:
 def test_no_line_is_made_for_what_is_no_id(dataset_id: str) -> None:
     """A line that begins a comment in an id would be a key for another dataset."""
     with pytest.raises(CatalogError, match="datasets= wants ids"):
-        line_of("team", "k", [], ["b", dataset_id])
+        key_line("team", "k", [], ["b", dataset_id])
 
 
 def test_a_new_key_fits_its_line() -> None:
@@ -94,13 +94,13 @@ def test_a_new_key_fits_its_line() -> None:
     old, new = new_key(), new_key()
     assert old != new
     keys = Keys(
-        parse_keys("\n".join(line_of("team", key, ["admin"], ["a"]) for key in (old, new)), "k")
+        parse_keys("\n".join(key_line("team", key, ["admin"], ["a"]) for key in (old, new)), "k")
     )
     found = [keys.find(key.encode()) for key in (old, new)]
     assert [key.name for key in found if key] == ["team", "team"]
     assert keys.find(b"") is keys.find(old[:-1].encode()) is keys.find(b"\xff") is None
     assert "digest" not in repr(next(iter(keys)))
-    keys.replace(parse_keys(line_of("team", new, [], []), "k"))
+    keys.replace(parse_keys(key_line("team", new, [], []), "k"))
     assert keys.find(old.encode()) is None
     left = keys.find(new.encode())
     assert left is not None

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.catalog.configuration import Texts
+from app.catalog.configuration import FileTexts
 from app.catalog.control_log import ControlLog, NewEpoch, News, NewTexts
 from app.server.processes import unnamed_file
 
-TEXTS = Texts("datasets: {}\n# two lines, and ü\n", "ops aa")
+TEXTS = FileTexts("datasets: {}\n# two lines, and ü\n", "ops aa")
 
 POSTING = """
 import sys

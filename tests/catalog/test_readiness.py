@@ -23,9 +23,9 @@ from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry
 from app.catalog.readiness import (
     Address,
-    CatalogStatus,
     DatasetState,
     Report,
+    StatusProbe,
     connect_all,
     import_engines,
 )
@@ -89,11 +89,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make(
     openings: Openings, urls: dict[str, str], *, capacity: int = 8, **options: Any
-) -> CatalogStatus:
+) -> StatusProbe:
     catalog = Catalog({name: DatasetEntry(id=name, url=url) for name, url in urls.items()})
     opened = OpenedDatasets(catalog, openings, capacity=capacity, failed_open_seconds=0)
     settings = {"keep_seconds": 60, "patience_seconds": 20, **options}
-    return CatalogStatus(opened, **settings)
+    return StatusProbe(opened, **settings)
 
 
 async def until(comes_true: Callable[[], object]) -> None:
@@ -174,7 +174,7 @@ async def test_a_store_that_hangs_is_timed_out(openings: Openings, store: Path) 
         opened = OpenedDatasets(catalog, openings, capacity=2, failed_open_seconds=0)
         await opened.get("grid")
         async with asyncio.timeout(30):
-            report = await CatalogStatus(opened, keep_seconds=60, patience_seconds=3).report()
+            report = await StatusProbe(opened, keep_seconds=60, patience_seconds=3).report()
         assert states(report) == {"slow": StoreTimeout, "grid": None}
         assert hanging.requests
         await until(lambda: openings.running == 0)
@@ -204,7 +204,7 @@ async def test_what_is_open_is_not_read_again(openings: Openings, store: Path) -
     """An open dataset is ready without its store being asked, whatever became of the store."""
     catalog = Catalog({"grid": DatasetEntry(id="grid", url=str(store))})
     opened = OpenedDatasets(catalog, openings, capacity=1, failed_open_seconds=0)
-    status = CatalogStatus(opened, keep_seconds=0, patience_seconds=20)
+    status = StatusProbe(opened, keep_seconds=0, patience_seconds=20)
     await opened.get("grid")
     for _ in range(3):
         assert (await status.report()).ready(strict=True)
@@ -215,7 +215,7 @@ async def test_a_large_catalog_keeps_its_hot_datasets(openings: Openings, store:
     """Probing more datasets than may stay open evicts none that requests have opened."""
     catalog = Catalog({name: DatasetEntry(id=name, url=str(store)) for name in "abcd"})
     opened = OpenedDatasets(catalog, openings, capacity=2, failed_open_seconds=0)
-    status = CatalogStatus(opened, keep_seconds=0, patience_seconds=20)
+    status = StatusProbe(opened, keep_seconds=0, patience_seconds=20)
     hot = [await opened.get(name) for name in "cd"]
     assert (await status.report()).ready(strict=True)
     assert [await opened.get(name) for name in "cd"] == hot

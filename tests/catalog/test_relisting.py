@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.catalog.catalog import parse_catalog
-from app.catalog.configuration import Texts
+from app.catalog.configuration import FileTexts
 from app.catalog.control_log import ControlLog, ReloadAsked
 from app.catalog.listings import Listed, ListingLimits, Listings, NewNames
 from app.catalog.relisting import Relister
@@ -27,7 +27,7 @@ datasets:
 @pytest.fixture
 def control_log() -> Iterator[ControlLog]:
     file = unnamed_file("control-log")
-    ControlLog.begin(file, Texts(""))
+    ControlLog.begin(file, FileTexts(""))
     with ControlLog(file) as control_log:
         control_log.take(control_log.unread()[1])
         yield control_log

@@ -113,3 +113,13 @@ test("durations and instants", () => {
   assert.equal(readable("2024-07-01T06:00:00Z", "Europe/Berlin").slice(0, 16), "2024-07-01 08:00");
   assert.deepEqual(spaced(0, 1, 2), [0, 1]);
 });
+
+test("texts in degrees are no places on the Earth", () => {
+  const texts = {
+    ...axis("n", [], { role: "X", values: ["a", "b"] }),
+    dtype: "<U1",
+    attrs: { units: "degrees" },
+  };
+  assert.equal(only(2, texts).geographic, false);
+  assert.equal(only(2, { ...texts, dtype: "float32" }).geographic, true);
+});

@@ -71,9 +71,11 @@ def test_the_page_of_ones_own_store_is_opened(store: str, tmp_path: Path) -> Non
 
 
 def test_without_a_display_the_address_is_told(store: str, tmp_path: Path) -> None:
-    """No text browser takes the terminal; the server serves on."""
+    """No text browser takes the terminal; the server serves on, and says which store is absent."""
     unset = {"BROWSER": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""}
-    with serving(tmp_path, store, "--open", "--host", "0.0.0.0", **unset) as log:
+    absent = str(tmp_path / "absent.zarr")
+    with serving(tmp_path, store, absent, "--open", "--host", "0.0.0.0", **unset) as log:
+        found(log, r"WARNING: +\S+/absent\.zarr: (there is nothing there now)")
         address = found(
             log, r"no browser is opened (?:in a container|without a display); open (.*)"
         )

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final, TypeAlias
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from fastapi import Request, Response
 
@@ -35,25 +35,17 @@ from ...catalog.entry import DatasetEntry
 from ...catalog.opened import Opened
 from ...errors import UnknownDataset
 from .collection import FEW_VALUES, MOST_VALUES, Collection, described
-from .documents import OPENAPI_TYPE, conformance, landing, link, openapi
+from .documents import conformance, landing, link
 from .geometry import read_number
 from .listing import CHOICES, MOST_PAGE, PAGE, Choice, page_of, with_known_cells
+from .openapi import OPENAPI_TYPE, openapi
+from .pairs import read_pairs
 from .parameters import Pairs, single
 
 Render: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 EDR: Final = "/edr"
 _FORMATS: Final = ("json", "application/json", "html", "text/html", GEOJSON, "geojson")
-_MOST_PAIRS: Final = 1000
-
-
-def read_pairs(request: Request) -> list[tuple[str, str]]:
-    """The query's names and values; a name may repeat."""
-    text = request.scope["query_string"].decode("latin-1")
-    try:
-        return parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=_MOST_PAIRS)
-    except ValueError:
-        raise QueryError(f"there are more than {_MOST_PAIRS} parameters") from None
 
 
 def _root(request: Request) -> tuple[str, str]:
@@ -62,9 +54,7 @@ def _root(request: Request) -> tuple[str, str]:
     return f"{base}{EDR}", base
 
 
-def _document(
-    request: Request, content: bytes, media_type: str = "application/json", *, vary: str = ""
-) -> Response:
+def _document(request: Request, content: bytes, media_type: str = "application/json") -> Response:
     """A document with a tag, which ends here for who has it."""
     tag = entity_tag(digest(content), "edr")
     serving = service(request)

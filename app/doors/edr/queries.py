@@ -21,7 +21,7 @@ from sluice.encoders.coverage_layout import Together
 from sluice.encoders.coverage_parts import TURN
 from sluice.engine import Plan, plan
 from sluice.errors import SelectionError
-from sluice.selection import Along, Interval, Label, Position, Positions, Selection
+from sluice.selection import Along, Interval, Label, Labels, Position, Positions, Selection
 
 from .cells import (
     Holds,
@@ -103,7 +103,7 @@ async def at_place(
         along |= zip(collection.grid.dims, map(Position, position), strict=True)
     if level is not None:
         along[collection.axes["z"]] = Label(level, NEAREST)
-    return Query(planned(collection, Selection(along, asked.names)))
+    return Query(await _planned(collection, Selection(along, asked.names)))
 
 
 async def _at_places(
@@ -138,7 +138,7 @@ async def cube(collection: Collection, asked: Asked, pairs: Pairs, crs: str, mos
         asked = Asked({**asked.along, levels.name: Interval(low, high)}, asked.names)
     if collection.cells is not None:
         return await _area_of_cells(collection, asked, box, None, most)
-    return Query(planned(collection, _boxed(collection, asked, box)))
+    return Query(await _planned(collection, _boxed(collection, asked, box)))
 
 
 async def area(collection: Collection, asked: Asked, pairs: Pairs, crs: str, most: int) -> Query:
@@ -150,7 +150,7 @@ async def area(collection: Collection, asked: Asked, pairs: Pairs, crs: str, mos
     if collection.cells is not None:
         holds = partial(inside_each, parts)
         return await _area_of_cells(collection, asked, box, holds, most, len(parts))
-    planned_box = planned(collection, _boxed(collection, asked, box))
+    planned_box = await _planned(collection, _boxed(collection, asked, box))
     return Query(planned_box, holds=partial(inside, parts))
 
 
@@ -166,7 +166,7 @@ async def radius(collection: Collection, asked: Asked, pairs: Pairs, crs: str, m
     if collection.cells is not None:
         holds = partial(within_each, lon, lat, km)
         return await _area_of_cells(collection, asked, box, holds, most)
-    planned_box = planned(collection, _boxed(collection, asked, box))
+    planned_box = await _planned(collection, _boxed(collection, asked, box))
     return Query(planned_box, holds=partial(within, lon, lat, km))
 
 
@@ -208,18 +208,31 @@ async def _area_of_cells(
 
 
 async def _planned_points(collection: Collection, asked: Asked, found: Array) -> Plan:
-    """The plan of places one after the other, of which thousands take a while."""
-    selection = _pointwise(asked, found)
-    if len(found) <= _FEW_PLACES:
-        return planned(collection, selection)
-    return await asyncio.to_thread(planned, collection, selection)
+    """The plan of places one after the other."""
+    return await _planned(collection, _pointwise(asked, found))
+
+
+async def _planned(collection: Collection, selection: Selection) -> Plan:
+    """The plan; thousands of labels or places take a while, in which the loop goes on."""
+    longest = max(map(_count, selection.along.values()), default=0)
+    if longest <= _FEW_PLACES:
+        return _plan_at_once(collection, selection)
+    return await asyncio.to_thread(_plan_at_once, collection, selection)
+
+
+def _count(along: Along) -> int:
+    match along:
+        case Labels(values) | Positions(values):
+            return len(values)
+        case _:
+            return 1
 
 
 def _most_places(collection: Collection, most: int) -> int:
     return most if collection.cells is None else min(most, _MOST_NEAR)
 
 
-def planned(collection: Collection, selection: Selection) -> Plan:
+def _plan_at_once(collection: Collection, selection: Selection) -> Plan:
     """The plan; raises `NoData` where the dataset has nothing there."""
     grid = collection.grid
     if not grid.axes:

@@ -7,6 +7,7 @@ every selection, to its answer. Errors have the members that EDR wants, ``code``
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,11 +32,12 @@ from ...api.representations import (
     PRIVATE,
     digest,
 )
+from ...api.request_bodies import LONG_BODY
 from ...api.requests import (
     cancellable,
     header_of,
 )
-from ...api.routes import add_reading_route
+from ...api.routes import add_reading_route, add_route
 from ...api.state import PHASES, Service
 from ...api.weighing import weigh
 from ...catalog.entry import DoorName
@@ -43,9 +45,10 @@ from ...catalog.opened import Opened
 from ...errors import UnknownDataset
 from .cells import NoData
 from .collection import Collection
-from .document_routes import DOCUMENTS, EDR, Render, of_request, read_pairs
+from .document_routes import DOCUMENTS, EDR, Render, of_request
 from .formats import chosen_format
 from .geometry import system_of
+from .pairs import read_all_pairs
 from .parameters import Asked, Pairs, read_asked, single
 from .queries import QUERIES, Ask, Query, at_place, mask_of_query
 
@@ -62,14 +65,16 @@ class EdrDoor:
 
     def add_to(self, app: FastAPI) -> None:
         """Register the routes."""
-        routes: dict[str, Render] = {
-            **{f"/collections/{{dataset_id}}/{q}": partial(_asked, a) for q, a in QUERIES.items()},
-            "/collections/{dataset_id}/locations/{place}": _at_location,
-            **DOCUMENTS,
+        collection = "/collections/{dataset_id}"
+        queries: dict[str, Render] = {
+            **{f"{collection}/{name}": partial(_asked, ask) for name, ask in QUERIES.items()},
+            f"{collection}/locations/{{place}}": _at_location,
         }
-        for path, render in routes.items():
+        for path, render in {**queries, **DOCUMENTS}.items():
             route = partial(_with_nothing, render)
             add_reading_route(app, f"{EDR}{path}", route, _HIDDEN, door=self.name)
+            if path in queries:
+                add_route(app, "POST", f"{EDR}{path}", route, _HIDDEN, door=self.name)
 
     def links(self, opened: Opened) -> Iterable[Link]:
         """The collection that a dataset is, if it is one."""
@@ -108,16 +113,18 @@ async def _at_location(request: Request) -> Response:
             )
         return await at_place(collection, asked, *places[name])
 
+    pairs = await read_all_pairs(request)
     serving, opened, collection = await of_request(request)
-    return await _answered(request, serving, opened, collection, ask)
+    return await _answered(request, serving, opened, collection, pairs, ask)
 
 
 async def _asked(ask: Ask, request: Request) -> Response:
     began = perf_counter()
     phases = request.scope[PHASES] = Phases()
+    pairs = await read_all_pairs(request)
     serving, opened, collection = await of_request(request)
     phases.since("open", began)
-    return await _answered(request, serving, opened, collection, ask)
+    return await _answered(request, serving, opened, collection, pairs, ask)
 
 
 async def _with_cells(
@@ -134,16 +141,29 @@ async def _with_cells(
     return replace(collection, cells=await cells_of(request, serving, opened, grid, position))
 
 
+async def _understood(request: Request, collection: Collection, pairs: Pairs, most: int) -> Asked:
+    """What is asked for beside the place; long lists are read in a thread."""
+    if sum(len(value) for _, value in pairs) <= LONG_BODY:
+        return read_asked(collection, pairs, most)
+    work = asyncio.to_thread(read_asked, collection, pairs, most)
+    return await cancellable(request, work)
+
+
 async def _answered(
-    request: Request, serving: Service, opened: Opened, collection: Collection, ask: Ask
+    request: Request,
+    serving: Service,
+    opened: Opened,
+    collection: Collection,
+    pairs: Pairs,
+    ask: Ask,
 ) -> Response:
     """Understand, plan, refuse what costs too much, read, encode."""
     began = perf_counter()
     phases: Phases = request.scope.setdefault(PHASES, Phases())
-    pairs, most = read_pairs(request), serving.limits.labels
+    most = serving.limits.labels
     crs = system_of(single(pairs, "crs"))
     format_of = chosen_format(single(pairs, "f"), header_of(request, b"accept"))
-    asked = read_asked(collection, pairs, most)
+    asked = await _understood(request, collection, pairs, most)
     collection = await _with_cells(request, serving, opened, collection, asked)
     asking = ask(collection, asked, pairs, crs, most)
     # (What lies along axes is found in no time.)

@@ -13,18 +13,17 @@ from typing import Final, NoReturn, TypeAlias
 
 from fastapi import Request
 
-from sluice.errors import LimitError, QueryError, excerpt
+from sluice.errors import QueryError, excerpt
 
-from ...errors import NotJson, RequestTimeout
+from ...api.request_bodies import LONG_BODY, media_type_of, read_body
+from ...errors import NotJson
 from .option import Option, unbracketed
 from .options import OPTIONS
 from .values import Items, Number
 
 Members: TypeAlias = dict[str, list[str] | bool]
 
-# What is no longer, in bytes, is read in a millisecond.
-_LONG_BODY: Final = 2048
-_VALUES = "a value is a number, a string, or an array of those that is not empty"
+_VALUES: Final = "a value is a number, a string, or an array of those that is not empty"
 
 
 def read_members(data: bytes, options: Mapping[str, Option[object]] = OPTIONS) -> Members:
@@ -126,42 +125,14 @@ async def read_json_body(
 ) -> Members:
     """The parameters in the body; see `read_members`.
 
-    Raises NotJson for another media type, LimitError for more than `most_bytes`, RequestTimeout for
-    what has not arrived after `seconds`, QueryError for what is not an object of parameters.
+    Raises NotJson for another media type, QueryError for what is not an object of parameters, and
+    what `read_body` raises.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = media_type_of(request)
     if media_type != "application/json" and not media_type.endswith("+json"):
         detail = "POST takes a JSON object of parameters, as Content-Type: application/json."
         raise NotJson(detail, content_type=media_type, known=["application/json"])
-    coding = request.headers.get("content-encoding", "identity")
-    if coding.lower() != "identity":
-        raise NotJson("The body is taken as it is, without a coding.", content_encoding=coding)
-    announced = request.headers.get("content-length", "")
-    _check_length(int(announced) if announced.isdecimal() else 0, most_bytes)
-    try:
-        async with asyncio.timeout(seconds):
-            body = await _read(request, most_bytes)
-    except TimeoutError:
-        raise RequestTimeout(
-            f"The body did not arrive within {seconds:g} seconds.", limit_seconds=seconds
-        ) from None
-    if len(body) > _LONG_BODY:
+    body = await read_body(request, NotJson, most_bytes=most_bytes, seconds=seconds)
+    if len(body) > LONG_BODY:
         return await asyncio.to_thread(read_members, body, options)
     return read_members(body, options)
-
-
-async def _read(request: Request, most_bytes: int) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        _check_length(len(body), most_bytes)
-    return bytes(body)
-
-
-def _check_length(length: int, most_bytes: int) -> None:
-    if length > most_bytes:
-        raise LimitError(
-            f"The body is longer than {most_bytes} bytes, which is all that is read.",
-            limited="body_bytes",
-            limit=most_bytes,
-        )

@@ -33,7 +33,7 @@ _MOST_CHUNKS: Final = 256
 
 
 @record
-class Extent:
+class GeoExtent:
     """A box on the Earth in degrees; `west` may be greater than `east`, beyond the antimeridian."""
 
     west: float
@@ -52,7 +52,7 @@ class Extent:
 class Facts:
     """What a card says of an open dataset: its place, and its first and last time."""
 
-    extent: Extent | None
+    extent: GeoExtent | None
     times: tuple[str, str] | None
 
     @property
@@ -75,14 +75,14 @@ def facts_of(opened: Opened) -> Facts:
     return Facts(_extent(by_role.get("X"), by_role.get("Y")), _times(by_role.get("T")))
 
 
-def _extent(x: Axis | None, y: Axis | None) -> Extent | None:
+def _extent(x: Axis | None, y: Axis | None) -> GeoExtent | None:
     if x is None or y is None:
         return None
     across, along = _degrees_of(x), _degrees_of(y)
     if across is None or along is None:
         return None
     west, east = (-180.0, 180.0) if x.periodic else across
-    return Extent(_around(west), along[0], _around(east), along[1])
+    return GeoExtent(_around(west), along[0], _around(east), along[1])
 
 
 def _degrees_of(axis: Axis) -> tuple[float, float] | None:
@@ -170,7 +170,7 @@ def structured_data(entry: DatasetEntry, facts: Facts, described: Described, bas
     return {name: value for name, value in told.items() if value not in (None, [])}
 
 
-def _place(extent: Extent) -> object:
+def _place(extent: GeoExtent) -> object:
     """A box as the vocabulary has it: south west north east."""
     box = f"{extent.south:g} {extent.west:g} {extent.north:g} {extent.east:g}"
     return {"@type": "Place", "geo": {"@type": "GeoShape", "box": box}}

@@ -108,7 +108,7 @@ function readAxis(name, size, coord) {
     size,
     kind,
     role,
-    geographic: (role === "X" || role === "Y") && units.startsWith("degree"),
+    geographic: kind === "number" && /[XY]/.test(role) && units.startsWith("degree"),
     wraps: Boolean(coord?.wraps),
     // Rows that have no labels are those of an image, whose first one is the uppermost.
     down: kind === "none" || (role === "Z" && isDown(attrs, units)),

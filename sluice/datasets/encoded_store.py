@@ -38,7 +38,7 @@ _NUMBERS: Final = ("scale_factor", "add_offset")
 _SHARED: Final = ("units", "calendar", "bounds")
 
 
-class KnownStore(DocumentStore):
+class EncodedStore(DocumentStore):
     """xarray's reading of Zarr attributes and encodings, over documents that are already here.
 
     Each array is parsed on its own: what cannot be used is in `unusable`, with its reason, and
