@@ -24,15 +24,15 @@ from sluice.errors import CorruptChunk, LimitError, NotLoaded
 from sluice.instrumentation import phase
 from sluice.scheduler import Flow
 
-# What texts may take before any of theirs was read.
+# What the texts of an array are taken for until some of them have been read.
 _UNKNOWN_BYTES: Final = 2**40
 
 
 class LazyArray(BackendArray):
     """A stored array with its decoding, behind xarray's seam for backends.
 
-    Synchronous access raises `NotLoaded`; xarray's own `load_async` works. It may be that of a
-    `copy`, by its name.
+    Synchronous access raises `NotLoaded`; xarray's own `load_async` works. `copy` is the name of
+    the copy of the dataset that it is in, None for the dataset itself.
     """
 
     __slots__ = ("_stored", "copy", "dtype", "meta", "reader", "shape", "stacked", "steps")
@@ -54,7 +54,7 @@ class LazyArray(BackendArray):
         self.stacked = stacked
         self.copy = copy
         self.shape = meta.shape[:-1] if stacked else meta.shape
-        # Of the last encoding that it was asked for with, which is the variable's own.
+        # The last encoding, which is nearly always the variable's own, and the array for it.
         self._stored: tuple[NamedDict, Undecoded | None] | None = None
 
     def __getitem__(self, key: ExplicitIndexer) -> NoReturn:
@@ -117,9 +117,9 @@ class LazyArray(BackendArray):
     async def read(
         self, plan: ReadPlan, meter: TextMeter | None = None, *, passing: bool = False
     ) -> Array:
-        """The planned values, decoded; large ones beside the loop.
+        """The planned values, decoded; large ones in a thread.
 
-        Texts go by the `meter`; `passing` as in `StoreReader.read`.
+        The `meter` counts texts; for `passing` see `StoreReader.read`.
         """
         values = await self.reader.read(self.meta, plan, meter, passing=passing)
         pool = self.reader.reader.pool
@@ -130,15 +130,15 @@ class LazyArray(BackendArray):
 
     def _decoded(self, values: Any) -> Array:
         if not self.meta.shape and values.dtype.kind in "SUMm":
-            # As in xarray, whose scalars come by way of Python: a text's dtype is as long as the
-            # text, an instant's has the machine's byte order.
+            # As in xarray, which converts scalars to Python and back: a text's dtype gets the
+            # length of the text, an instant's the machine's byte order.
             values = np.asarray(values[()])
         try:
             decoded = values
             for step in self.steps:
                 decoded = step(decoded)
         except ValueError:
-            # Some of xarray's decoders look for the smallest of no values.
+            # Some of xarray's decoders need a smallest value, and here there is none.
             if values.size:
                 raise
             shape = values.shape[:-1] if self.stacked else values.shape
@@ -176,7 +176,7 @@ class VariableReadPlan:
 
     @property
     def text_bytes(self) -> int:
-        """The likely bytes of its texts, which lie outside of the array; the most if unknown."""
+        """The likely bytes of its texts, outside of the array; 1 TiB if unknown."""
         return self.array.text_bytes(self.plan)
 
     def as_stored(self) -> VariableReadPlan:
@@ -193,7 +193,7 @@ class VariableReadPlan:
     async def read(
         self, name: Hashable, meter: TextMeter | None = None, *, passing: bool = False
     ) -> xr.Variable:
-        """The variable, whose `name` is told of a chunk that does not decode, or is too much."""
+        """The variable; CorruptChunk and LimitError get its `name` as the fact `variable`."""
         try:
             return self.holding(await self.array.read(self.plan, meter, passing=passing))
         except CorruptChunk as error:
@@ -207,9 +207,9 @@ class VariableReadPlan:
 
 
 def remaining(dims: tuple[Hashable, ...], keys: Mapping[Hashable, Key]) -> tuple[Hashable, ...]:
-    """The dimensions after a selection; that of points stands where the first of theirs was.
+    """The dimensions after a selection; that of points is where the first of theirs was.
 
-    A dimension that is there twice is selected from, and left, in both places.
+    A dimension that a variable has twice is selected from in both places.
     """
     left: list[Hashable] = []
     for dim in dims:
@@ -236,10 +236,10 @@ def length_of(key: Key, size: int) -> int | None:
 
 
 def working_bytes(parts: Iterable[tuple[VariableReadPlan, int]]) -> int:
-    """The most decoded bytes of chunks that reading so many of each at once has in memory.
+    """The most decoded bytes of chunks in memory while so many of each variable are read at once.
 
-    Those that wait for their turn to be decoded have it together: beside them are as many that are
-    decoded and not placed yet.
+    Chunks that wait for a turn to be decoded share one limit for all variables; besides them there
+    are as many that are decoded and not yet placed.
     """
     own = turns = shared = 0
     for variable, chunks in parts:
@@ -259,9 +259,9 @@ async def read_all(
     *,
     passing: bool = False,
 ) -> dict[Hashable, xr.Variable]:
-    """All of these variables, read at once; raises what the first of them raises.
+    """All of these variables, read at once; raises the first failure.
 
-    What is read in `passing` takes nobody's room in the cache of chunks.
+    Chunks that are read in `passing` evict no others from the cache.
     """
     read: dict[Hashable, xr.Variable] = {}
 

@@ -1,6 +1,6 @@
-"""What it takes to read parts of single variables, as the store packs them where that can be.
+"""Plans of answers that have parts of single variables, as the store packs them where that can be.
 
-Nothing comes along that shares their dimensions, and each variable has positions of its own.
+Coordinates do not come along, and each variable may be cut at positions of its own.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from sluice.datasets.layout import (
     Keys,
     Layout,
     ResultSchema,
-    SchemaVariable,
     StoredVariable,
 )
 from sluice.datasets.lazy import VariableReadPlan, remaining
 from sluice.datasets.read_plan import DatasetReadPlan, plan_lazy
+from sluice.encoders.answer_schema import AnswerVariable
 
 
 @record
 class PartsReadPlan(DatasetReadPlan):
-    """An answer whose variables are cut differently: each has keys of its own."""
+    """An answer whose variables are cut differently: `own_keys` has those of each."""
 
     own_keys: Mapping[Hashable, Keys] = field(default_factory=dict)
 
@@ -41,11 +41,10 @@ class PartsReadPlan(DatasetReadPlan):
 
 
 def plan_parts(layout: Layout, parts: Mapping[Hashable, Keys]) -> DatasetReadPlan:
-    """How these variables are read, in this order, each with keys along some of its dimensions:
-    slices, and positions, which drop theirs.
+    """How these variables are read, in this order, each at its keys along some of its dimensions.
 
-    It has keys where all agree on the dimensions that they share, else those of each variable.
-    Reads nothing.
+    Keys are slices, and positions, which drop their dimension. The plan has common keys if all
+    variables agree on the dimensions that they share, else those of each. Reads nothing.
     """
     variables: dict[Hashable, xr.Variable] = {}
     pending: dict[Hashable, VariableReadPlan] = {}
@@ -63,7 +62,7 @@ def plan_parts(layout: Layout, parts: Mapping[Hashable, Keys]) -> DatasetReadPla
             variables |= {name: lazy.variables[name]} if name in lazy.variables else {}
             pending |= {name: lazy.pending[name]} if name in lazy.pending else {}
             texts |= {name: lazy.texts[name]} if name in lazy.texts else {}
-    known: dict[Hashable, SchemaVariable] = {**variables, **pending}
+    known: dict[Hashable, AnswerVariable] = {**variables, **pending}
     attrs = sum([layout.attribute_bytes[name] for name in parts])
     coords = [name for name in parts if name in layout.coords]
     schema = ResultSchema.of({name: known[name] for name in parts}, coords, pending, attrs)
@@ -84,7 +83,7 @@ def _labels(coordinate: IndexCoordinate, keys: Keys) -> xr.Variable:
         return stored
     if coordinate.values is None:
         return coordinate.select(keys)[0]
-    # Never a view: the index is everyone's.
+    # A copy: the index is shared by all answers.
     data = np.array(coordinate.values[keys.get(coordinate.dim, ALL), ...])
     of = coordinate.variable
     return variable_of(remaining((coordinate.dim,), keys), data, of.attrs, of.encoding)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from sluice.aliases import Array, Document, record
+from sluice.aliases import Array, record
 from sluice.encoders.arrow_columns import (
     MISSING,
     ArrowColumn,
@@ -25,7 +25,7 @@ from sluice.encoders.arrow_columns import (
     form_of,
     schema_metadata,
 )
-from sluice.encoders.encoder import Encoder, joined
+from sluice.encoders.encoder import Encoder, binary_content, joined
 from sluice.encoders.json_encoder import finest
 from sluice.encoders.table_encoders import check_table, table_pieces_of
 from sluice.encoders.tables import (
@@ -253,10 +253,6 @@ class ArrowWriter:
         yield self._sink.taken()
 
 
-def _described(words: str) -> Document:
-    return {"schema": {"type": "string", "format": "binary", "description": words}}
-
-
 def _encoder(
     rows: ArrowRows, name: str, media_type: str, others: tuple[str, ...], words: str
 ) -> Encoder:
@@ -273,7 +269,7 @@ def _encoder(
         text_bytes=table_text_weight,
         # Values beside their columns; what is written is shorter.
         forms=3,
-        described=_described(words),
+        described=binary_content(words),
         rows=rows,
         spooled=rows.kind != "stream",
         coded=False,

@@ -36,7 +36,7 @@ from sluice.errors import NotAcceptable
 if TYPE_CHECKING:
     import xarray as xr
 
-# What is a type of XDR of numpy's; texts are bytes.
+# The XDR type of each of numpy's; text is bytes.
 _XDR: Final[Mapping[DType, DType]] = MappingProxyType(
     {
         np.dtype("u1"): np.dtype("u1"),
@@ -51,12 +51,12 @@ _XDR: Final[Mapping[DType, DType]] = MappingProxyType(
 )
 # Lengths are signed numbers of 32 bits to most clients.
 _MOST_VALUES: Final = 2**31 - 1
-# So many values are written as text in a few milliseconds.
+# Values that are written as text at once: a few milliseconds of work.
 _LINE_VALUES: Final = 4096
-# About as long is a number as text, with what separates it.
+# About the length of a number as text, with its separator.
 _NUMBER_BYTES: Final = 20
-# Readers that take it for a number of 32 bits look at the last of them, others at the first: it is
-# in all.
+# A single byte is written four times: some readers take it for a number of 32 bits, whose last byte
+# they look at, others look at the first.
 _LONE_BYTE: Final = 4
 _SEPARATOR: Final = "-" * 45
 
@@ -99,7 +99,7 @@ def data_format(dataset: DapDataset, parts: Sequence[DapPart]) -> Encoder:
 
 
 def ascii_format(dataset: DapDataset, parts: Sequence[DapPart]) -> Encoder:
-    """The same as text for people: declarations, a line, and each variable row by row."""
+    """The format of the same as text for people: declarations, a line, and variables by rows."""
     pieces = partial(_text_pieces, dataset, parts)
     return Encoder(
         name="ascii",
@@ -119,7 +119,7 @@ def ascii_format(dataset: DapDataset, parts: Sequence[DapPart]) -> Encoder:
 
 
 def _decided(own: Mapping[Hashable, DapPart], name: Hashable, variable: VariableSchema) -> bool:
-    """Whether the length of a variable in XDR follows from its values: texts."""
+    """Whether the length of a variable in XDR follows from its values: that of texts does."""
     return name in own and own[name].variable.is_text
 
 
@@ -184,7 +184,7 @@ def _data_pieces(
     fragments: FragmentCache | None = None,
     template_key: Hashable = None,
 ) -> Iterator[bytes | memoryview]:
-    """The same of values that are in memory."""
+    """The data response of an answer that is in memory."""
     yield _data_head(dataset, parts)
     for part in parts:
         values = part.values(answer.variables)
@@ -200,7 +200,7 @@ def _data_head(dataset: DapDataset, parts: Sequence[DapPart]) -> bytes:
 
 
 def _before(part: DapPart, values: Array | None) -> bytes:
-    """What comes before the numbers of a part, or all of one that is text."""
+    """The lengths before the numbers of a part; of text, lengths and values."""
     if not part.variable.is_text:
         return pack(">II", part.count, part.count) if part.shape else b""
     assert values is not None, "texts decide on the length of the answer"
@@ -216,12 +216,12 @@ def _stored(part: DapPart, values: Array) -> Iterator[memoryview]:
 
 
 def _filling(part: DapPart) -> int:
-    """How many zeros come after the numbers of a part."""
+    """How many zero bytes come after the numbers of a part."""
     return -(part.count * _width(part)) % 4
 
 
 def _texts(part: DapPart, texts: Sequence[bytes]) -> bytes:
-    """An array of texts has its length once."""
+    """Texts, each behind its length; an array has its own length before, once."""
     written = [pack(">I", part.count)] if part.shape else []
     for text in until_cancelled(texts):
         written.append(pack(">I", len(text)) + text + bytes(-len(text) % 4))
@@ -249,7 +249,7 @@ def _text_pieces(
 
 
 def _rows(variable: DapVariable, values: Array) -> Iterator[bytes]:
-    """The lines of an array, each behind its place; many short ones at once, long ones in parts."""
+    """The lines of an array, each behind its indexes; short ones together, long ones in parts."""
     rows = values.reshape(-1, values.shape[-1])
     lines, count = list[str](), 0
     for number, place in enumerate(np.ndindex(*values.shape[:-1])):

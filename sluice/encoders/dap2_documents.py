@@ -1,4 +1,4 @@
-"""The documents of DAP 2.0: what a dataset has (DDS), what is said of it (DAS), and errors.
+"""The documents of DAP 2.0: structure of a dataset (DDS), its attributes (DAS), and errors.
 
 NASA ESE-RFC-004.1.2, "The Data Access Protocol - DAP 2.0". Variables stand in the dataset's order,
 whatever order they are asked for in: clients read them so. All are plain arrays, whose dimensions
@@ -18,7 +18,7 @@ from sluice.encoders.answer_schema import FILLS
 from sluice.encoders.dap_types import number_text
 from sluice.encoders.dap_variables import DapDataset, DapPart
 
-# What numpy's types are called; objects are texts.
+# The names of numpy's types; objects are text.
 _NAMES: Final[Mapping[DType, str]] = MappingProxyType(
     {
         np.dtype("u1"): "Byte",
@@ -32,7 +32,7 @@ _NAMES: Final[Mapping[DType, str]] = MappingProxyType(
     }
 )
 _INT32: Final = np.iinfo("i4")
-# Texts become arrays of so many letters in netCDF-C, unless it is told otherwise.
+# The length of texts in netCDF-C, if no attribute tells another.
 _USUAL_LETTERS: Final = 64
 
 
@@ -61,10 +61,10 @@ def das(dataset: DapDataset) -> str:
             _attribute(name, value, exact=name in FILLS) for name, value in variable.attrs.items()
         ]
         if variable.dtype.kind == "u" and variable.attrs.get("dtype") != "bool":
-            # To netCDF-C all whole numbers of DAP2 are signed.
+            # netCDF-C takes all integers of DAP2 for signed ones.
             lines.append(_attribute("_Unsigned", "true"))
         if (variable.longest or 0) > _USUAL_LETTERS:
-            # By which netCDF-C knows how many letters an array of texts needs.
+            # netCDF-C makes texts arrays of so many letters.
             lines.append(_attribute("DODS.strlen", np.int32(variable.longest or 0)))
         lines.append("    }\n")
     lines.append("    NC_GLOBAL {\n")
@@ -73,7 +73,7 @@ def das(dataset: DapDataset) -> str:
 
 
 def _attribute(name: str, value: object, *, exact: bool = False) -> str:
-    """One attribute; `exact` is the type of fill values."""
+    """One attribute; fill values are `exact`: they keep their type."""
     if isinstance(value, str | list):
         texts = [value] if isinstance(value, str) else value
         return f"        String {name} {', '.join(map(quoted, texts))};\n"
@@ -98,7 +98,7 @@ def _attribute_type(numbers: Array, *, exact: bool) -> DType:
 
 
 def quoted(text: str) -> str:
-    """A text between quotation marks, which begins and ends nowhere else."""
+    """A text in quotation marks, with those in it escaped."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
