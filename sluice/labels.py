@@ -82,8 +82,13 @@ def format_labels(values: Array) -> list[object]:
 
 
 def spell_label(label: JsonScalar) -> str:
-    """A formatted label as a sentence spells it: the way in which a request would ask for it."""
+    """A formatted label as a sentence spells it: the way in which a request would ask for it.
+
+    One that JSON has no number for, such as an infinite one, is ``null`` as in answers.
+    """
     match label:
+        case None:
+            return "null"
         case bool():
             return "true" if label else "false"
         case _:

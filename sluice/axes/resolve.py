@@ -98,6 +98,8 @@ def resolve(selection: Selection, axes: Mapping[str, Axis], sizes: Mapping[str, 
             case Label():
                 axis = axes.get(name) or axis_of(name, axes)
                 positions[name] = find_label(axis, wanted.value, wanted.match)
+            case Interval(step=step) if step < 1:
+                raise QueryError(f"{name}: the step of an interval is 1 or more", parameter=name)
             case Interval(start, stop, step) if (
                 start is not None and stop is not None and _is_longitude(name, axes)
             ):

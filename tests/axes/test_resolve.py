@@ -17,6 +17,7 @@ from app.doors.native.grammar import Grammar
 from sluice.axes.axis import Axis
 from sluice.axes.resolve import Resolved, resolve
 from sluice.errors import LimitError, QueryError, SelectionError
+from sluice.selection import Interval, Selection
 
 DAYS = np.arange("2020-01-01", "2020-03-01", dtype="M8[D]").astype("M8[ns]")
 
@@ -473,6 +474,21 @@ def test_a_period_is_whole_where_it_is_an_end(text: str, first: str, last: str) 
 def test_whole_numbers_are_exact_however_they_are_written(text: str) -> None:
     """A label beyond what float64 counts one by one is not taken for its neighbour."""
     assert pick([9007199254740992, 9007199254740993, 9007199254740994], text) == 1
+
+
+@pytest.mark.parametrize("name", ["x", "lon"])
+@pytest.mark.parametrize("step", [0, -1])
+def test_an_interval_has_a_step_of_one_or_more(name: str, step: int) -> None:
+    """Whoever makes a selection without a grammar is told, and not by NumPy."""
+    axes = {name: Axis.of(name, np.arange(4.0), {})}
+    with pytest.raises(QueryError, match="step"):
+        resolve(Selection({name: Interval(0, 2, step)}), axes, {name: 4})
+
+
+def test_an_infinite_label_is_told_as_in_answers() -> None:
+    """JSON has no number for it."""
+    with pytest.raises(SelectionError, match=r"1\.0 and null"):
+        pick([0.0, 1.0, np.inf], "5")
 
 
 PLACES: list[Resolved] = [
