@@ -44,7 +44,7 @@ class StoreRetried:
 
 @dataclass(frozen=True, slots=True)
 class CircuitChanged:
-    """The circuit of the store of these datasets is ``open`` (nobody asks), tried or ``closed``."""
+    """The circuit of the store of these datasets has changed; ``open``: no requests are made."""
 
     store: str
     datasets: tuple[str, ...]

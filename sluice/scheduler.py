@@ -85,7 +85,7 @@ class FairQueue:
         return self._length
 
     def pass_by(self, flow: Flow, cost: int) -> None:
-        """The flow is served without waiting, which counts for those of its own who come later."""
+        """The flow is served without waiting; that counts for its later waiters."""
         self._now = max(self._now, flow.finish)
         flow.finish = self._now + cost
 
@@ -99,7 +99,7 @@ class FairQueue:
         return waiter
 
     def first(self) -> Waiter | None:
-        """Who is served next; of equals the one who has waited longer."""
+        """The waiter that is served next; of equals the one that has waited longer."""
         while self._heap:
             waiter = self._heap[0][-1]
             if waiter.waits:
@@ -192,7 +192,7 @@ class FairScheduler:
             self._serve()
 
     def _serve(self) -> None:
-        """Give all those their turn who are first and fit."""
+        """Serve waiters from the front of the queue, as far as they fit."""
         while (waiter := self._queue.first()) is not None:
             if waiter.turn.done():  # cancelled, and its task does not know yet
                 self._queue.leave(waiter)

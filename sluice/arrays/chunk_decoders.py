@@ -82,7 +82,7 @@ def v2_decoder(
 ) -> Decoder | None:
     """The inverse of a Zarr v2 filter chain; `filters` and `compressor` are numcodecs objects.
 
-    Whoever parses the document has refused pickle by then (`refuse_pickle`).
+    The pickle codec has been refused when the document was parsed (`refuse_pickle`).
     """
     codecs = [*([compressor] if compressor is not None else []), *reversed(filters)]
     if dtype.kind == "V":

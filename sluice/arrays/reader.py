@@ -18,10 +18,6 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 _MIB: Final = 2**20
-# What counting one text costs, in bytes that Zstandard decodes meanwhile.
-_COUNTING_COST: Final = 64
-# What is not short is too long for the loop.
-_UNKNOWN_BYTES: Final = 2**40
 # The memory of larger arrays comes from the kernel, which clears it page by page at the first write
 # to each: 40 ms for 30 MB, where it has no huge pages.
 _SCANT_BYTES: Final = _MIB

@@ -190,7 +190,7 @@ def value_document(
 
 
 def _is_hidden(name: str) -> bool:
-    """Whether xarray shows nobody this attribute of a v2 array."""
+    """Whether xarray hides this attribute of a v2 array."""
     return name == DIMENSIONS or name.lower().startswith("_nc")
 
 

@@ -159,7 +159,7 @@ class StoreReader:
     async def _place_known(self, reading: Reading, plan: ReadPlan) -> list[ChunkRead]:
         """Place what is in memory, without a task; the rest is returned."""
         if isinstance(plan, ElementPlan):
-            return list(plan.reads())  # who loads it looks there
+            return list(plan.reads())  # `load` looks into memory
         unknown, look = [], self.cache.peek if reading.passing else self.cache.get
         turn_ends = perf_counter() + _TURN_SECONDS
         for read in plan.reads():

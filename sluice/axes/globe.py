@@ -207,7 +207,7 @@ class Cells(_Grid):
 class Crossed(_Grid):
     """The centres of cells with a longitude for each column and a latitude for each row.
 
-    What is NaN, or no coordinate, belongs to no cell.
+    Values that are NaN, or no coordinates, belong to no cell.
     """
 
     def __init__(self, lon: Array, lat: Array) -> None:

@@ -39,7 +39,7 @@ _NANOSECONDS = 10**9
 
 
 class CftimeDate(Protocol):
-    """What is asked of a date of cftime, which is not imported."""
+    """The members of a cftime date that are used; cftime itself is not imported."""
 
     @property
     def has_year_zero(self) -> bool: ...

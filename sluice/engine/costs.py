@@ -107,7 +107,7 @@ class Parts:
     stops: where each variable is cut.
     together: whether the variables of a part are read at the same time.
     text_bytes: the likely bytes of texts, which lie outside of their arrays.
-    repeats: how often a variable is read again as a whole, where it is more than once.
+    repeats: how often each variable is read with all of its parts, where more than once.
     """
 
     count: int

@@ -111,7 +111,7 @@ def _by_rows(encoder: Encoder, plan: Plan, learned: Learned, fields: Fields) -> 
         return _Length(one, one, one)
     around, blank = len(layout.columns), 0
     if isinstance(encoder.rows, TextRows):
-        # What a row has beside its fields, and what a field has in a row of one empty field.
+        # The bytes of a row beside its fields, and of what stands for the field in an empty row.
         around = len(encoder.rows.lines([["x"]] * around)) - around
         blank = len(encoder.rows.lines([[""]] * len(layout.columns))) - around
     one += around * (layout.count - 1)

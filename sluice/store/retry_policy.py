@@ -120,7 +120,7 @@ class Circuit:
 
     @property
     def state(self) -> CircuitState:
-        """The state now; an open circuit stays so until somebody asks after its time."""
+        """The state now; an open circuit stays open until the first request after its time."""
         return self._state
 
     def admit(self) -> int:
