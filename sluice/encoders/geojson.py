@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import xarray as xr
@@ -17,12 +17,9 @@ from sluice.aliases import Array
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
 from sluice.encoders.coverage_layout import CoverageLayout, data_names, sharing_dims
 from sluice.encoders.coverage_parts import around_greenwich
-from sluice.encoders.encoder import Encoder, joined, once, unchecked
+from sluice.encoders.encoder import Encoder, Pieces, joined, once, unchecked
 from sluice.encoders.json_encoder import FragmentCache, json_weight
 from sluice.encoders.jsonable import items_to_jsonable, json_text
-
-if TYPE_CHECKING:
-    from sluice.encoders.encoder import Pieces
 
 MEDIA_TYPE: Final = "application/geo+json"
 # So many features are written at once: some milliseconds.
@@ -190,7 +187,9 @@ def _without_rows(layout: CoverageLayout) -> Callable[[xr.Dataset], xr.Dataset]:
     rows, columns = np.nonzero(layout.mask)
 
     def cut(dataset: xr.Dataset) -> xr.Dataset:
-        place = "points" if "points" not in dataset.dims else "points_"
+        place, taken = "points", {*dataset.variables, *dataset.dims}
+        while place in taken:
+            place += "_"
         along = {y: xr.Variable((place,), rows), x: xr.Variable((place,), columns)}
         return dataset.isel(along)
 
