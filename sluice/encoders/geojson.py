@@ -46,11 +46,13 @@ class _Features:
         self._layout = layout
         self._dims = dataset.variables[names[0]].dims
         self._shape = dataset.variables[names[0]].shape
+        # Longitudes and latitudes, which are no properties, and other coordinates, which are.
+        self._place: list[tuple[tuple[Hashable, ...], Array]] = []
         self._coords: list[tuple[str, tuple[Hashable, ...], Array]] = []
         for letter in ("x", "y"):
             variable = dataset.variables[layout.axes[letter]]
             values = np.asarray(variable.values)
-            self._coords.append((letter, variable.dims, around_greenwich(values)))
+            self._place.append((variable.dims, around_greenwich(values)))
         known = {layout.axes[letter] for letter in ("x", "y") if letter in layout.axes}
         told = {layout.axes[letter]: letter for letter in ("t", "z") if letter in layout.axes}
         for name in (*told, *(dim for dim in self._dims if dim not in told)):
@@ -86,12 +88,13 @@ class _Features:
         return shown
 
     def _features(self, flat: Array, places: Mapping[Hashable, Array]) -> list[object]:
-        columns: dict[str, list[object]] = {}
-        for called, dims, values in self._coords:
+        def column(dims: tuple[Hashable, ...], values: Array) -> list[object]:
             index = tuple(places[dim] for dim in dims)
             row = values[index] if dims else np.broadcast_to(values, flat.shape)
-            columns[called] = items_to_jsonable(row)
-        lons, lats = columns.pop("x"), columns.pop("y")
+            return items_to_jsonable(row)
+
+        lons, lats = (column(*coordinate) for coordinate in self._place)
+        columns = {called: column(dims, values) for called, dims, values in self._coords}
         for name, values in self._values:
             columns[name] = items_to_jsonable(values.reshape(-1)[flat])
         names = list(columns)

@@ -162,6 +162,14 @@ def test_rows_of_features() -> None:
     assert json.loads(empty) == {"type": "FeatureCollection", "features": []}
 
 
+def test_a_dimension_has_the_letter_of_an_axis() -> None:
+    """It is a property, and no place."""
+    ds = one_grid(np.array([[1.0, 2.0]])).expand_dims(x=[7])
+    (feature, _) = json.loads(geojson_encoder(layout_of(ds)).encode(ds))["features"]
+    assert feature["geometry"]["coordinates"] == [0.0, 50.0]
+    assert feature["properties"] == {"x": 7, "v": 1.0}
+
+
 def test_what_is_outside_is_cut_out_of_tables() -> None:
     ds = one_grid(np.array([[1, 2, 3], [4, 5, 6]]))
     mask = np.array([[True, False, False], [False, False, True]])
