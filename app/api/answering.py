@@ -87,8 +87,8 @@ async def _answer_file(
     whole = asked.whole and (
         asked.result_bytes <= _WHOLE_BYTES or representation.coding is not None
     )
-    in_parts = only or asked.plan.reading.divisible
-    streams = representation.coding is None and in_parts and (ranged or not whole)
+    streams = representation.coding is None and (ranged or not whole)
+    streams = streams and (only or asked.plan.reading.divisible)
     making = open_spooled if asked.encoder.file.deflated else open_file if streams else _make
     make = partial(making, request, serving, asked, representation, phases)
     return await respond(
@@ -129,7 +129,7 @@ async def _make(
 
     The former is not counted: it waits for nobody and takes no memory to speak of.
     """
-    if asked.encoder.stored:
+    if asked.encoder.stored and not asked.plan.reading.stored:
         asked = replace(asked, plan=asked.plan.as_stored())
     # What takes a moment to load is not loaded by the loop.
     inline_bytes = -1 if asked.encoder.package else serving.encoding.inline_bytes

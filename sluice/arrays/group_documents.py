@@ -6,12 +6,13 @@ walk: level by level it lists the names in each group, and reads the documents u
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from sluice.aliases import Document
 from sluice.arrays.member_documents import (
@@ -39,12 +40,34 @@ class ConsolidatedMetadata:
     tag: str | None
 
 
-class RootDocument(NamedTuple):
-    """A document of the root, a digest of its bytes, and their entity tag."""
+@dataclass(frozen=True)
+class RootDocument:
+    """A document of the root, a digest of its bytes, their entity tag, and how many they are."""
 
     document: Document
     digest: str
     tag: str | None
+    nbytes: int
+
+    @cached_property
+    def arrays_v2(self) -> dict[str, dict[str, tuple[object, object]]]:
+        """By group and name the ``.zarray`` and ``.zattrs`` of each array of a ``.zmetadata``."""
+        found: dict[str, dict[str, tuple[object, object]]] = {}
+        members = self.document["metadata"]
+        for key, member in members.items():
+            path = key.removesuffix("/.zarray")
+            if path != key:
+                own = found.setdefault(_parent(path), {})
+                own[_last(path)] = member, members.get(f"{path}/.zattrs")
+        return found
+
+    @cached_property
+    def members_v3(self) -> dict[str, dict[str, object]]:
+        """By group and name the members of the consolidated metadata in a ``zarr.json``."""
+        found: dict[str, dict[str, object]] = {}
+        for path, member in self.document["consolidated_metadata"]["metadata"].items():
+            found.setdefault(_parent(path), {})[_last(path)] = member
+        return found
 
 
 @dataclass(frozen=True)
@@ -81,7 +104,8 @@ class GroupDocuments:
 
 def root_document(seen: Tagged, key: str) -> RootDocument:
     """The document under `key`, whose value was `seen`; MetadataError if it is no JSON object."""
-    return RootDocument(json_object(seen.data, repr(key)), digest_of(seen.data), seen.tag)
+    document = json_object(seen.data, repr(key))
+    return RootDocument(document, digest_of(seen.data), seen.tag, len(seen.data))
 
 
 def group_of(path: str, zarr_format: Literal[2, 3], members: Members) -> GroupDocuments:
@@ -150,7 +174,10 @@ async def groups_with_arrays(
     documents = await _root_documents(source, zarr_format, consolidated, limits)
     if documents.get(_V3, {}).get("node_type", "group") != "group":
         raise MetadataError(_NO_GROUP)
-    found = None if consolidated is False else _consolidated(documents)
+    found = None
+    if consolidated is not False:
+        # In a thread: there may be very many members.
+        found = await asyncio.to_thread(_consolidated, documents)
     if found is None:
         if consolidated:
             raise MetadataError("the store has no consolidated metadata, which was insisted on")

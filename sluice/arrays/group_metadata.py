@@ -95,37 +95,40 @@ async def _open_all(
 ) -> tuple[GroupDocuments, ...]:
     answers = await _probe(source, paths, reading)
     found: dict[str, GroupDocuments] = {}
+    if reading.consolidated is not False:
+        nbytes = sum([one.nbytes for one in answers.values()])
+        found = await in_thread_if_long(
+            nbytes, _consolidated_groups, answers, paths, reading.limits
+        )
 
     async def open_one(path: str) -> None:
-        found[path] = await _opened(source, path, answers, reading)
-        await _settle(found[path], reading.limits)
+        found[path] = await _listed(source, path, answers, reading)
 
-    await map_concurrently(dict.fromkeys(paths), open_one)
+    await map_concurrently([path for path in dict.fromkeys(paths) if path not in found], open_one)
     return tuple(found[path] for path in paths)
 
 
-async def _settle(found: GroupDocuments, limits: OpeningLimits) -> None:
-    """Check the limits, and compute the version, which takes long with many arrays: in a thread."""
+def _consolidated_groups(
+    answers: Mapping[str, RootDocument], paths: Sequence[str], limits: OpeningLimits
+) -> dict[str, GroupDocuments]:
+    """Those of the groups that are in consolidated metadata."""
+    found = {path: consolidated_group(answers, path) for path in paths}
+    return {path: _settled(one, limits) for path, one in found.items() if one is not None}
+
+
+def _settled(found: GroupDocuments, limits: OpeningLimits) -> GroupDocuments:
+    """The same group, within the limits, and with its version known: slow for many arrays."""
     limits.check_variables([*found.arrays, *found.broken])
-
-    def settle() -> str:
-        limits.check_attributes(found.attributes, found.arrays)
-        return found.version
-
-    if len(found.arrays) <= _FEW_ARRAYS:
-        settle()
-    else:
-        await asyncio.to_thread(settle)
+    limits.check_attributes(found.attributes, found.arrays)
+    _ = found.version
+    return found
 
 
-async def _opened(
+async def _listed(
     source: ByteSource, path: str, answers: Mapping[str, RootDocument], reading: _Reading
 ) -> GroupDocuments:
+    """A group that is not in consolidated metadata."""
     zarr_format, consolidated, limits = reading
-    if consolidated is not False:
-        found = consolidated_group(answers, path)
-        if found is not None:
-            return found
     if consolidated:
         raise MetadataError("the store has no consolidated metadata, which was insisted on")
     if (root := answers.get(join_path(path, "zarr.json"))) is not None:
@@ -238,7 +241,11 @@ async def _listed_v3(
     members = {
         name: found[key] for name in names if (key := join_path(path, name, "zarr.json")) in found
     }
-    return group_of(path, 3, members_v3(path, document, members))
+
+    def group() -> GroupDocuments:
+        return _settled(group_of(path, 3, members_v3(path, document, members)), limits)
+
+    return group() if len(members) <= _FEW_ARRAYS else await asyncio.to_thread(group)
 
 
 async def _listed_v2(source: ByteSource, path: str, limits: OpeningLimits) -> GroupDocuments | None:
@@ -256,7 +263,12 @@ async def _listed_v2(source: ByteSource, path: str, limits: OpeningLimits) -> Gr
         for name in names
         if (zarray := join_path(path, name, ".zarray")) in found
     }
-    return group_of(path, 2, members_v2(path, documents.get(own[1]), members))
+
+    def group() -> GroupDocuments:
+        attributes = documents.get(own[1])
+        return _settled(group_of(path, 2, members_v2(path, attributes, members)), limits)
+
+    return group() if len(members) <= _FEW_ARRAYS else await asyncio.to_thread(group)
 
 
 async def _children(source: ByteSource, path: str, known: str, limits: OpeningLimits) -> list[str]:
@@ -287,7 +299,7 @@ def consolidated_group(answers: Mapping[str, RootDocument], path: str) -> GroupD
             if (asked := answers.get(key)) is None:
                 continue
             inside = path.removeprefix(folder).strip("/")
-            if (found := read(asked.document, path, inside)) is not None:
+            if (found := read(asked, path, inside)) is not None:
                 return replace(
                     found, consolidated=ConsolidatedMetadata(key, asked.digest, asked.tag)
                 )
@@ -296,7 +308,8 @@ def consolidated_group(answers: Mapping[str, RootDocument], path: str) -> GroupD
     return None
 
 
-def _consolidated_v3(document: Document, path: str, inside: str) -> GroupDocuments | None:
+def _consolidated_v3(root: RootDocument, path: str, inside: str) -> GroupDocuments | None:
+    document = root.document
     if not inside:
         expect_group(document, path)
     whole = document.get("consolidated_metadata")
@@ -306,25 +319,15 @@ def _consolidated_v3(document: Document, path: str, inside: str) -> GroupDocumen
     group = members.get(inside) if inside else document
     if not isinstance(group, dict) or group.get("node_type") != "group":
         return None
-    prefix = f"{inside}/" if inside else ""
-    own = {
-        name.removeprefix(prefix): member
-        for name, member in members.items()
-        if name.startswith(prefix) and "/" not in name.removeprefix(prefix)
-    }
-    return group_of(path, 3, members_v3(path, group, own))
+    return group_of(path, 3, members_v3(path, group, root.members_v3.get(inside, {})))
 
 
-def _consolidated_v2(document: Document, path: str, inside: str) -> GroupDocuments | None:
-    members = document.get("metadata")
+def _consolidated_v2(root: RootDocument, path: str, inside: str) -> GroupDocuments | None:
+    members = root.document.get("metadata")
     if not isinstance(members, dict):
         raise MetadataError("'.zmetadata' has no 'metadata' object")
     prefix = f"{inside}/" if inside else ""
     if f"{prefix}.zgroup" not in members:
         return None
-    own = {}
-    for key, member in members.items():
-        name = key.removeprefix(prefix).removesuffix("/.zarray")
-        if key == f"{prefix}{name}/.zarray" and "/" not in name:
-            own[name] = member, members.get(f"{prefix}{name}/.zattrs")
+    own = root.arrays_v2.get(inside, {})
     return group_of(path, 2, members_v2(path, members.get(f"{prefix}.zattrs"), own))

@@ -17,7 +17,7 @@ import numpy as np
 
 from sluice.aliases import Array, record
 from sluice.arrays.projections import (
-    Axis,
+    AxisSelection,
     IntArray,
     ListAxis,
     PointAxes,
@@ -29,7 +29,7 @@ from sluice.arrays.projections import (
 )
 
 # What is selected along one axis.
-AxisKey: TypeAlias = int | slice | IntArray
+AxisIndexer: TypeAlias = int | slice | IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class ArrayPlan:
     there is one) is the answer's axis `points_at`.
     """
 
-    axes: tuple[Axis, ...]
+    axes: tuple[AxisSelection, ...]
     points: PointAxes | None
     order: tuple[int, ...]
     flips: tuple[int, ...]
@@ -75,15 +75,26 @@ class ArrayPlan:
 
     def reads(self) -> Iterator[ChunkRead]:
         """Every touched chunk once, with the values it gives and where they go."""
-        projected = [tuple(axis.projections()) for axis in self.axes]
         if self.points is None:
             meshed = sum([isinstance(axis, ListAxis) for axis in self.axes]) > 1
-            for combination in itertools.product(*projected):
+            for combination in self._combinations():
                 yield _orthogonal_read(combination, meshed)
             return
+        projected = [tuple(axis.projections()) for axis in self.axes]
         for group in self.points.groups():
             for combination in itertools.product(*projected):
                 yield self._pointwise_read(group, combination)
+
+    def _combinations(self) -> Iterator[tuple[Projection, ...]]:
+        """Each combination of the axes' projections, in C order of the chunks."""
+        if not self.axes:
+            yield ()
+            return
+        # The first axis, which is often very long, is not listed before the first chunk is known.
+        rest = [tuple(axis.projections()) for axis in self.axes[1:]]
+        for first in self.axes[0].projections():
+            for others in itertools.product(*rest):
+                yield (first, *others)
 
     def _pointwise_read(self, group: PointGroup, rest: tuple[Projection, ...]) -> ChunkRead:
         by_output = (*group.chunk, *(p.chunk for p in rest))
@@ -121,7 +132,7 @@ class ElementPlan:
     points: ClassVar = None
 
     @property
-    def axes(self) -> tuple[Axis, ...]:
+    def axes(self) -> tuple[AxisSelection, ...]:
         along = zip(self.coords, self.place, self.chunk_shape, strict=True)
         return tuple([PositionAxis(chunk * size + place, size) for chunk, place, size in along])
 
@@ -161,14 +172,14 @@ def plan_element(
 
 
 def plan_orthogonal(
-    shape: Sequence[int], chunks: Sequence[int], key: Sequence[AxisKey]
+    shape: Sequence[int], chunks: Sequence[int], key: Sequence[AxisIndexer]
 ) -> ArrayPlan:
     """Each axis selected on its own: integers drop their axis, lists and slices keep it.
 
     Positions must lie in ``0 <= position < size`` (lists and integers may be negative, as in
     Python); anything else is an IndexError.
     """
-    axes: list[Axis] = []
+    axes: list[AxisSelection] = []
     flips: list[int] = []
     out: list[int] = []
     for number, (size, chunk, wanted) in enumerate(zip(shape, chunks, key, strict=True)):
@@ -182,7 +193,7 @@ def plan_orthogonal(
 
 
 def plan_pointwise(
-    shape: Sequence[int], chunks: Sequence[int], key: Sequence[AxisKey], *, at: int = 0
+    shape: Sequence[int], chunks: Sequence[int], key: Sequence[AxisIndexer], *, at: int = 0
 ) -> ArrayPlan:
     """Arrays in `key` (of shapes that broadcast) are read together, the rest on their own.
 
@@ -208,7 +219,7 @@ def plan_pointwise(
     return ArrayPlan(tuple(axes), points, (*pointed, *others), tuple(flips), out, at)
 
 
-def _axis(size: int, chunk: int, wanted: AxisKey) -> tuple[Axis, bool]:
+def _axis(size: int, chunk: int, wanted: AxisIndexer) -> tuple[AxisSelection, bool]:
     """The selection of one axis in ascending form, and whether the answer must be reversed."""
     chunk = max(chunk, 1)  # a zero-length axis may declare chunks of length zero
     if isinstance(wanted, slice):

@@ -105,7 +105,7 @@ class ListAxis:
             yield Projection(int(chunk), self.positions[into] - chunk * self.chunk, into)
 
 
-Axis = PositionAxis | RangeAxis | ListAxis
+AxisSelection: TypeAlias = PositionAxis | RangeAxis | ListAxis
 
 
 @dataclass(frozen=True, slots=True)

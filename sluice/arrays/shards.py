@@ -187,12 +187,11 @@ def locate(index: Index | None, inner: Sequence[tuple[int, ...]]) -> list[tuple[
     """
     if index is None:
         return [None] * len(inner)
-    places: list[tuple[int, int] | None] = []
-    for coords in inner:
-        offset, length = (int(value) for value in index[coords])
-        missing = offset == _MISSING and length == _MISSING
-        places.append(None if missing else (offset, offset + length))
-    return places
+    pairs: list[list[int]] = index[tuple(np.array(inner).T)].reshape(-1, 2).tolist()
+    return [
+        None if offset == _MISSING and length == _MISSING else (offset, offset + length)
+        for offset, length in pairs
+    ]
 
 
 def coalesce(
@@ -203,15 +202,18 @@ def coalesce(
     Neighbours at most `gap_bytes` apart share a request, as long as it stays within `most_bytes`.
     """
     ranges: list[ByteRange] = []
-    for number, start, end in sorted(places, key=lambda place: place[1]):
-        if ranges:
-            last = ranges[-1]
-            near = start - last.end <= gap_bytes
-            if near and max(end, last.end) - last.start <= most_bytes:
-                parts = (*last.parts, (number, start, end))
-                ranges[-1] = ByteRange(last.start, max(end, last.end), parts)
-                continue
-        ranges.append(ByteRange(start, end, ((number, start, end),)))
+    parts: list[tuple[int, int, int]] = []
+    first = last = 0
+    for place in sorted(places, key=lambda place: place[1]):
+        _, start, end = place
+        near = start - last <= gap_bytes and max(end, last) - first <= most_bytes
+        if parts and not near:
+            ranges.append(ByteRange(first, last, tuple(parts)))
+            parts = []
+        first, last = (first, max(end, last)) if parts else (start, end)
+        parts.append(place)
+    if parts:
+        ranges.append(ByteRange(first, last, tuple(parts)))
     return ranges
 
 

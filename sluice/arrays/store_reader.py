@@ -61,6 +61,8 @@ _MOST_MOVES: Final = 4
 _TURN_SECONDS: Final = 0.005
 # So few chunks from memory are placed in one go.
 _FEW_CHUNKS: Final = 100
+# More chunks are grouped by their shards in a thread.
+_FEW_GROUPED: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +176,11 @@ class StoreReader:
         return unknown
 
     async def _load(self, reading: Reading, unknown: list[ChunkRead]) -> None:
-        if reading.meta.shards is not None:
-            await map_concurrently(
-                by_shard(unknown, reading.meta.shards).items(),
-                lambda item: self._shard(reading, *item),
-                workers=self.reader.workers,
-            )
+        if (layout := reading.meta.shards) is not None:
+            group, workers = partial(by_shard, unknown, layout), self.reader.workers
+            few = len(unknown) <= _FEW_GROUPED
+            shards = (group() if few else await asyncio.to_thread(group)).items()
+            await map_concurrently(shards, lambda of: self._shard(reading, *of), workers=workers)
             return
 
         async def load(read: ChunkRead) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -31,7 +31,7 @@ from sluice.datasets._xarray import (
 from sluice.datasets.cf_decode import StoredLabels
 from sluice.datasets.indexers import ALL, IntArray, Key, Points
 from sluice.datasets.lazy import LazyArray, VariableReadPlan, length_of, remaining
-from sluice.encoders.answer_schema import AS_STORED
+from sluice.encoders.answer_schema import AS_STORED, AnswerVariable
 
 Keys: TypeAlias = Mapping[Hashable, Key]
 # Stands for the whole dataset beside the names of its variables.
@@ -47,17 +47,6 @@ _SCHEMA_BYTES: Final = 2048
 _PART_BYTES: Final = 512
 # What a schema follows from: the names to keep, whether scalars drop, what each key leaves.
 _SchemaKey: TypeAlias = tuple[Hashable, ...]
-
-
-class SchemaVariable(Protocol):
-    """A variable of an answer, in memory or not."""
-
-    @property
-    def dims(self) -> tuple[Hashable, ...]: ...
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def dtype(self) -> DType: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +68,7 @@ class ResultSchema:
     what else follows from it is cached in `notes`.
     """
 
-    variables: Mapping[Hashable, SchemaVariable]
+    variables: Mapping[Hashable, AnswerVariable]
     coord_names: frozenset[Hashable]
     sizes: Mapping[Hashable, int]
     result_bytes: int
@@ -91,7 +80,7 @@ class ResultSchema:
     @classmethod
     def of(
         cls,
-        variables: Mapping[Hashable, SchemaVariable],
+        variables: Mapping[Hashable, AnswerVariable],
         coords: Iterable[Hashable],
         unread: Iterable[Hashable],
         attribute_bytes: int,
@@ -108,7 +97,7 @@ class ResultSchema:
 
     def with_types(self, dtypes: Mapping[Hashable, DType]) -> ResultSchema:
         """The schema with other types of some variables; itself where all have theirs."""
-        changed: dict[Hashable, SchemaVariable] = {}
+        changed: dict[Hashable, AnswerVariable] = {}
         for name, dtype in dtypes.items():
             variable = self.variables[name]
             if variable.dtype != dtype:
@@ -186,7 +175,7 @@ class IndexCoordinate:
         if self.values is None:
             picked = variable[xr.Variable(dims, place)] if dims else variable[place]
             return picked.to_base_variable().load()
-        # Never a view: the index is everyone's. (From a scalar NumPy makes arrays more slowly.)
+        # A copy: the index is shared. (NumPy makes arrays of scalars more slowly.)
         data = np.array(self.values[place, ...])
         return variable_of(dims, data, variable.attrs, variable.encoding)
 

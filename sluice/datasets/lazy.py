@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import replace
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -25,18 +24,18 @@ from sluice.errors import CorruptChunk, LimitError, NotLoaded
 from sluice.instrumentation import phase
 from sluice.scheduler import Flow
 
-# What texts may take before any of theirs was read.
+# What the texts of an array are taken for until some of them have been read.
 _UNKNOWN_BYTES: Final = 2**40
 
 
 class LazyArray(BackendArray):
     """A stored array with its decoding, behind xarray's seam for backends.
 
-    Synchronous access raises `NotLoaded`; xarray's own `load_async` works. It may be that of a
-    `copy`, by its name.
+    Synchronous access raises `NotLoaded`; xarray's own `load_async` works. `copy` is the name of
+    the copy of the dataset that it is in, None for the dataset itself.
     """
 
-    __slots__ = ("copy", "dtype", "meta", "reader", "shape", "stacked", "steps")
+    __slots__ = ("_stored", "copy", "dtype", "meta", "reader", "shape", "stacked", "steps")
 
     def __init__(
         self,
@@ -55,6 +54,8 @@ class LazyArray(BackendArray):
         self.stacked = stacked
         self.copy = copy
         self.shape = meta.shape[:-1] if stacked else meta.shape
+        # The last encoding, which is nearly always the variable's own, and the array for it.
+        self._stored: tuple[NamedDict, Undecoded | None] | None = None
 
     def __getitem__(self, key: ExplicitIndexer) -> NoReturn:
         raise NotLoaded(
@@ -75,20 +76,24 @@ class LazyArray(BackendArray):
         """`key` for the stored array: a stacked string's characters are always read whole."""
         return (*key, slice(None)) if self.stacked else key
 
-    def as_stored(
-        self, encoding: Mapping[Hashable, object]
-    ) -> tuple[LazyArray, dict[str, object]] | None:
-        """The same array undecoded, and what decodes it; None for what has to be decoded.
+    def as_stored(self, encoding: NamedDict) -> Undecoded | None:
+        """The same array undecoded, and its encoding; None for what has to be decoded.
 
-        `encoding` is that of the decoded variable; see `stored_form`.
+        `encoding` is that of the decoded variable, which nobody changes; see `stored_form`.
         """
+        known = self._stored
+        if known is None or known[0] is not encoding:
+            known = self._stored = encoding, self._undecoded(encoding)
+        return known[1]
+
+    def _undecoded(self, encoding: NamedDict) -> Undecoded | None:
         form = None if self.stacked else stored_form(self.meta, self.steps, encoding)
         if form is None:
             return None
         stored = LazyArray(
             self.reader, self.meta, form.steps, form.dtype, stacked=False, copy=self.copy
         )
-        return stored, form.decoding
+        return stored, {**encoding, AS_STORED: form.decoding}
 
     def read_cached(self, plan: ReadPlan) -> Array | None:
         """What `read` brings, if that is small and each of its chunks is in memory just now."""
@@ -112,9 +117,9 @@ class LazyArray(BackendArray):
     async def read(
         self, plan: ReadPlan, meter: TextMeter | None = None, *, passing: bool = False
     ) -> Array:
-        """The planned values, decoded; large ones beside the loop.
+        """The planned values, decoded; large ones in a thread.
 
-        Texts go by the `meter`; `passing` as in `StoreReader.read`.
+        The `meter` counts texts; for `passing` see `StoreReader.read`.
         """
         values = await self.reader.read(self.meta, plan, meter, passing=passing)
         pool = self.reader.reader.pool
@@ -125,20 +130,24 @@ class LazyArray(BackendArray):
 
     def _decoded(self, values: Any) -> Array:
         if not self.meta.shape and values.dtype.kind in "SUMm":
-            # As in xarray, whose scalars come by way of Python: a text's dtype is as long as the
-            # text, an instant's has the machine's byte order.
+            # As in xarray, which converts scalars to Python and back: a text's dtype gets the
+            # length of the text, an instant's the machine's byte order.
             values = np.asarray(values[()])
         try:
             decoded = values
             for step in self.steps:
                 decoded = step(decoded)
         except ValueError:
-            # Some of xarray's decoders look for the smallest of no values.
+            # Some of xarray's decoders need a smallest value, and here there is none.
             if values.size:
                 raise
             shape = values.shape[:-1] if self.stacked else values.shape
             return np.empty(shape, self.dtype)
         return np.asarray(decoded)
+
+
+# What is read as the store packs it: the array, and its encoding, which says how it decodes.
+Undecoded: TypeAlias = tuple[LazyArray, NamedDict]
 
 
 @record
@@ -167,7 +176,7 @@ class VariableReadPlan:
 
     @property
     def text_bytes(self) -> int:
-        """The likely bytes of its texts, which lie outside of the array; the most if unknown."""
+        """The likely bytes of its texts, outside of the array; 1 TiB if unknown."""
         return self.array.text_bytes(self.plan)
 
     def as_stored(self) -> VariableReadPlan:
@@ -178,13 +187,13 @@ class VariableReadPlan:
         raw = self.array.as_stored(self.encoding)
         if raw is None:
             return self
-        array, decoding = raw
-        return replace(self, encoding={**self.encoding, AS_STORED: decoding}, array=array)
+        array, encoding = raw
+        return VariableReadPlan(self.dims, self.attrs, encoding, array, self.plan)
 
     async def read(
         self, name: Hashable, meter: TextMeter | None = None, *, passing: bool = False
     ) -> xr.Variable:
-        """The variable, whose `name` is told of a chunk that does not decode, or is too much."""
+        """The variable; CorruptChunk and LimitError get its `name` as the fact `variable`."""
         try:
             return self.holding(await self.array.read(self.plan, meter, passing=passing))
         except CorruptChunk as error:
@@ -198,9 +207,9 @@ class VariableReadPlan:
 
 
 def remaining(dims: tuple[Hashable, ...], keys: Mapping[Hashable, Key]) -> tuple[Hashable, ...]:
-    """The dimensions after a selection; that of points stands where the first of theirs was.
+    """The dimensions after a selection; that of points is where the first of theirs was.
 
-    A dimension that is there twice is selected from, and left, in both places.
+    A dimension that a variable has twice is selected from in both places.
     """
     left: list[Hashable] = []
     for dim in dims:
@@ -227,10 +236,10 @@ def length_of(key: Key, size: int) -> int | None:
 
 
 def working_bytes(parts: Iterable[tuple[VariableReadPlan, int]]) -> int:
-    """The most decoded bytes of chunks that reading so many of each at once has in memory.
+    """The most decoded bytes of chunks in memory while so many of each variable are read at once.
 
-    Those that wait for their turn to be decoded have it together: beside them are as many that are
-    decoded and not placed yet.
+    Chunks that wait for a turn to be decoded share one limit for all variables; besides them there
+    are as many that are decoded and not yet placed.
     """
     own = turns = shared = 0
     for variable, chunks in parts:
@@ -250,9 +259,9 @@ async def read_all(
     *,
     passing: bool = False,
 ) -> dict[Hashable, xr.Variable]:
-    """All of these variables, read at once; raises what the first of them raises.
+    """All of these variables, read at once; raises the first failure.
 
-    What is read in `passing` takes nobody's room in the cache of chunks.
+    Chunks that are read in `passing` evict no others from the cache.
     """
     read: dict[Hashable, xr.Variable] = {}
 

@@ -1,6 +1,6 @@
-"""What it takes to read parts of single variables, as the store packs them where that can be.
+"""Plans of answers that have parts of single variables, as the store packs them where that can be.
 
-Nothing comes along that shares their dimensions, and each variable has positions of its own.
+Coordinates do not come along, and each variable may be cut at positions of its own.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import xarray as xr
 
 from sluice.aliases import record
 from sluice.datasets._xarray import variable_of
-from sluice.datasets.indexers import ALL
+from sluice.datasets.indexers import ALL, Key
 from sluice.datasets.layout import (
     IndexCoordinate,
     Keys,
     Layout,
     ResultSchema,
-    SchemaVariable,
     StoredVariable,
 )
-from sluice.datasets.lazy import VariableReadPlan
+from sluice.datasets.lazy import VariableReadPlan, remaining
 from sluice.datasets.read_plan import DatasetReadPlan, plan_lazy
+from sluice.encoders.answer_schema import AnswerVariable
 
 
 @record
 class PartsReadPlan(DatasetReadPlan):
-    """An answer whose variables are cut differently: each has keys of its own."""
+    """An answer whose variables are cut differently: `own_keys` has those of each."""
 
     own_keys: Mapping[Hashable, Keys] = field(default_factory=dict)
 
@@ -40,13 +40,11 @@ class PartsReadPlan(DatasetReadPlan):
         return self.own_keys[name]
 
 
-def plan_parts(
-    layout: Layout, parts: Mapping[Hashable, Mapping[Hashable, slice]]
-) -> DatasetReadPlan:
-    """How these variables are read, in this order, each at slices along some of its dimensions.
+def plan_parts(layout: Layout, parts: Mapping[Hashable, Keys]) -> DatasetReadPlan:
+    """How these variables are read, in this order, each at its keys along some of its dimensions.
 
-    It has keys where all agree on the dimensions that they share, else those of each variable.
-    Reads nothing.
+    Keys are slices, and positions, which drop their dimension. The plan has common keys if all
+    variables agree on the dimensions that they share, else those of each. Reads nothing.
     """
     variables: dict[Hashable, xr.Variable] = {}
     pending: dict[Hashable, VariableReadPlan] = {}
@@ -54,7 +52,7 @@ def plan_parts(
     for name, keys in parts.items():
         prepared = layout.variables[name]
         if isinstance(prepared, StoredVariable):
-            pending[name] = prepared.select(keys, layout.dims[name]).as_stored()
+            pending[name] = prepared.select(keys, remaining(prepared.dims, keys)).as_stored()
         elif isinstance(prepared, IndexCoordinate):
             variables[name] = _labels(prepared, keys)
             if prepared.lengths is not None:
@@ -64,7 +62,7 @@ def plan_parts(
             variables |= {name: lazy.variables[name]} if name in lazy.variables else {}
             pending |= {name: lazy.pending[name]} if name in lazy.pending else {}
             texts |= {name: lazy.texts[name]} if name in lazy.texts else {}
-    known: dict[Hashable, SchemaVariable] = {**variables, **pending}
+    known: dict[Hashable, AnswerVariable] = {**variables, **pending}
     attrs = sum([layout.attribute_bytes[name] for name in parts])
     coords = [name for name in parts if name in layout.coords]
     schema = ResultSchema.of({name: known[name] for name in parts}, coords, pending, attrs)
@@ -85,15 +83,15 @@ def _labels(coordinate: IndexCoordinate, keys: Keys) -> xr.Variable:
         return stored
     if coordinate.values is None:
         return coordinate.select(keys)[0]
-    # Never a view: the index is everyone's.
+    # A copy: the index is shared by all answers.
     data = np.array(coordinate.values[keys.get(coordinate.dim, ALL), ...])
     of = coordinate.variable
-    return variable_of((coordinate.dim,), data, of.attrs, of.encoding)
+    return variable_of(remaining((coordinate.dim,), keys), data, of.attrs, of.encoding)
 
 
-def _common(layout: Layout, parts: Mapping[Hashable, Mapping[Hashable, slice]]) -> Keys | None:
+def _common(layout: Layout, parts: Mapping[Hashable, Keys]) -> Keys | None:
     """What is asked of each dimension, if that is the same for all variables that have it."""
-    found: dict[Hashable, slice] = {}
+    found: dict[Hashable, Key] = {}
     for name, keys in parts.items():
         for dim in layout.dims[name]:
             key = keys.get(dim, ALL)

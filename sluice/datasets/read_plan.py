@@ -1,9 +1,9 @@
-"""What a selection of a whole Dataset needs of the store, known before anything is read.
+"""What a selection of a Dataset needs of the store, planned before anything is read.
 
-What is common (integers, slices, lists and points along dimensions with plain indexes) goes the
-short way, the rest by xarray's own lazy `isel`; both end in the same plan of what is read. Labels
-become positions by binary search where that is certain, by xarray's indexes elsewhere. `ReadLimits`
-are what such a plan may come to.
+Common selections (integers, slices, lists and points along dimensions with plain indexes) are
+planned here, others by way of xarray's own lazy `isel`; the plans are alike. Labels become
+positions by binary search where its result is certain, by xarray's indexes elsewhere. `ReadLimits`
+bound what a plan may cost.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ from sluice.datasets.indexers import (
     search_label,
     xarray_key,
 )
-from sluice.datasets.layout import Keys, Layout, ResultSchema, SchemaVariable, StoredVariable
+from sluice.datasets.layout import Keys, Layout, ResultSchema, StoredVariable
 from sluice.datasets.lazy import LazyArray, VariableReadPlan, read_all, working_bytes
+from sluice.encoders.answer_schema import AnswerVariable
 from sluice.errors import LimitError
 
 MissingDims = Literal["raise", "warn", "ignore"]
@@ -46,7 +47,7 @@ Positions: TypeAlias = Mapping[Any, int | slice | IntArray]
 
 @record
 class DatasetReadPlan:
-    """The answer to a selection, all but the values that are still in the store.
+    """The answer to a selection, without those values that are still in the store.
 
     `variables` are in memory, `pending` must be read; both stand in `schema`, in their order.
     `attrs` and `encoding` belong to the dataset that is selected from; its variables' own do, too.
@@ -102,7 +103,7 @@ class DatasetReadPlan:
     def as_stored(
         self, but: Collection[Hashable], coordinates: Mapping[Hashable, xr.Variable]
     ) -> DatasetReadPlan:
-        """The same answer with values as the store packs them, where metadata allows it.
+        """The same answer with values as the store packs them, where metadata allow it.
 
         Their encoding has, under `AS_STORED`, the attributes that decode them. The variables named
         in `but` are decoded in any case; `coordinates` take the place of decoded ones, and of their
@@ -217,7 +218,7 @@ def plan_lazy(lazy: xr.Dataset) -> DatasetReadPlan:
         else:
             variables[name] = variable.copy(deep=False)
     found = variables | pending
-    ordered: dict[Hashable, SchemaVariable] = {name: found[name] for name in variables_of(lazy)}
+    ordered: dict[Hashable, AnswerVariable] = {name: found[name] for name in variables_of(lazy)}
     attrs = sum([attribute_bytes(v.attrs) for v in found.values()]) + attribute_bytes(lazy.attrs)
     schema = ResultSchema.of(ordered, coord_names_of(lazy), pending, attrs)
     texts = {n: text_bytes(v.values) for n, v in variables.items() if has_texts(v.dtype)}
@@ -231,7 +232,7 @@ def _plan_by_xarray(lazy: xr.Dataset, keep: Collection[Hashable] | None) -> Data
 
 
 def _plan_plainly(layout: Layout, schema: ResultSchema, keys: Keys) -> DatasetReadPlan:
-    """The short way, for the variables of `schema`."""
+    """The plan of plain `keys`, for the variables of `schema`."""
     variables: dict[Hashable, xr.Variable] = {}
     pending: dict[Hashable, VariableReadPlan] = {}
     indexes: dict[Hashable, xr.Index] = {}
@@ -245,7 +246,7 @@ def _plan_plainly(layout: Layout, schema: ResultSchema, keys: Keys) -> DatasetRe
         assert prepared is not None
         key = keys.get(prepared.dim)
         if type(key) is int and prepared.values is not None:
-            # Never a view: the index is everyone's.
+            # A copy: the index is shared by all answers.
             scalars.append((name, np.array(prepared.values[key, ...]), prepared.variable))
         else:
             variables[name], index = prepared.select(keys)

@@ -169,6 +169,7 @@ def _flags(values: Array) -> Array:
 class ArrowColumn:
     """A column of some rows: the values that they are taken from, and by which steps.
 
+    Values of one dimension that come again are there for a whole batch, one behind the other.
     Texts, which have no `form`, are places among `words`, each of which has so many `word_bytes`,
     and the last one, of what is missing, none. Of values that are `whole` none is missing.
     """
@@ -187,21 +188,22 @@ class ArrowColumn:
         return _in_arrow(self.form.type, values, None) if self.whole else self.form.array(values)
 
     def rows(self, first: int, stop: int) -> Array:
-        """The values in the rows from `first` to `stop`, in memory of their own."""
+        """The values in the rows from `first` to `stop`: a part of all, if it can be one."""
         return _rows(self.values, self.steps, first, stop)
 
 
 def arrow_column(
-    form: Form | None, values: Array, column: Column, layout: TableLayout
+    form: Form | None, values: Array, column: Column, layout: TableLayout, batch_rows: int
 ) -> ArrowColumn:
-    """The column of these values in the rows of this layout."""
+    """The column of these values in the rows of this layout, of which a batch has so many."""
     steps = _merged(steps_of(column.dims, layout))
+    most = min(batch_rows, layout.count)
     if form is not None:
         own, whole = form.prepared(values), False
         if form.missing is not None and own.size < layout.count:
             # Each of them is in many rows.
             whole = not form.missing(own).any()
-        return ArrowColumn(form, own, steps, whole=whole)
+        return ArrowColumn(form, _unrolled(own, steps, most), steps, whole=whole)
     import pyarrow as pa
 
     words: dict[str, int] = {}
@@ -209,7 +211,7 @@ def arrow_column(
     places = [MISSING if text is None else words.setdefault(text, len(words)) for text in texts]
     lengths = [len(word if word.isascii() else word.encode()) for word in words]
     told = list(words), np.array([*lengths, 0], "i8"), pa.array(list(words), pa.string())
-    return ArrowColumn(None, np.array(places, "i4"), steps, *told)
+    return ArrowColumn(None, _unrolled(np.array(places, "i4"), steps, most), steps, *told)
 
 
 class Words:
@@ -270,11 +272,24 @@ def _merged(steps: tuple[tuple[int, int, int], ...]) -> tuple[tuple[int, int, in
     return tuple(merged)
 
 
+# Of what is the same in all rows.
+_SAME: Final = ((1, 1, 1),)
+
+
+def _unrolled(values: Array, steps: tuple[tuple[int, int, int], ...], most: int) -> Array:
+    """The values, behind each other so often that `most` rows are a part of them from any one on.
+
+    That is, where each row has the next of them, and after the last one the first one again.
+    """
+    ((inner, size, stride), *others) = steps or _SAME
+    if others or (inner, stride) != (1, 1) or size >= most:
+        return values
+    return np.tile(values, 1 - -most // size)
+
+
 def _rows(values: Array, steps: tuple[tuple[int, int, int], ...], first: int, stop: int) -> Array:
     """The values in the rows from `first` to `stop`; those of one dimension come in few pieces."""
-    count = stop - first
-    if not steps:
-        return np.repeat(values[:1], count)
+    count, steps = stop - first, steps or _SAME
     if len(steps) > 1 or steps[0][2] != 1:
         rows, own = np.arange(first, stop), np.zeros(count, np.int64)
         for inner, size, stride in steps:
@@ -282,7 +297,7 @@ def _rows(values: Array, steps: tuple[tuple[int, int, int], ...], first: int, st
         return values[own]
     ((inner, size, _),) = steps
     begin, end = first // inner, -(-stop // inner)
-    part = _around(values[:size], begin % size, end - begin)
+    part = _around(values, size, begin % size, end - begin)
     if inner == 1:
         return part
     offset = first - begin * inner
@@ -295,14 +310,14 @@ def _rows(values: Array, steps: tuple[tuple[int, int, int], ...], first: int, st
     return few
 
 
-def _around(values: Array, begin: int, count: int) -> Array:
-    """So many of the values from `begin` on, and after the last one the first one again."""
+def _around(values: Array, size: int, begin: int, count: int) -> Array:
+    """So many of the values from `begin` on; after `size` of them they come again."""
     end = begin + count
     if end <= len(values):
-        return values[begin:end].copy()
-    if count < len(values):
-        return np.concatenate([values[begin:], values[: end - len(values)]])
-    return np.tile(values, -(-end // len(values)))[begin:end]
+        return values[begin:end]
+    if end <= 2 * size:
+        return np.concatenate([values[begin:size], values[: end - size]])
+    return np.tile(values[:size], -(-end // size))[begin:end]
 
 
 def arrow_field(

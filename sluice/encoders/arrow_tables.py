@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from sluice.aliases import Array, Document, record
+from sluice.aliases import Array, record
 from sluice.encoders.arrow_columns import (
     MISSING,
     ArrowColumn,
@@ -25,7 +25,7 @@ from sluice.encoders.arrow_columns import (
     form_of,
     schema_metadata,
 )
-from sluice.encoders.encoder import Encoder, joined
+from sluice.encoders.encoder import Encoder, binary_content, joined
 from sluice.encoders.json_encoder import finest
 from sluice.encoders.table_encoders import check_table, table_pieces_of
 from sluice.encoders.tables import (
@@ -189,9 +189,13 @@ class ArrowWriter:
             full = int(np.searchsorted(ends, _BATCH_TEXT_BYTES))
             stop = min(stop, first + full + 1)
             self._text_bytes = int(ends[stop - first - 1])
-        for number, (column, values) in enumerate(zip(columns, taken, strict=True)):
-            self._parts[number].append(self._array(number, column, values[: stop - first]))
         self._count += stop - first
+        waits = self._count < self._batch_rows
+        for number, (column, values) in enumerate(zip(columns, taken, strict=True)):
+            own = values[: stop - first]
+            # What waits for the next slab does not keep this one in memory.
+            own = own.copy() if waits else own
+            self._parts[number].append(self._array(number, column, own))
         return stop
 
     def _array(self, number: int, column: ArrowColumn, values: Array) -> pa.Array:
@@ -219,11 +223,12 @@ class ArrowWriter:
         if not ranges.keys().isdisjoint(column.dims):
             start = ranges[column.dims[0]].start if column.variable is None else 0
             values = column_values(column, variables, layout, start)
-            return arrow_column(form, values, column, layout)
+            return arrow_column(form, values, column, layout, self._batch_rows)
         found = self._whole.get(column.header)
         if found is None:
             values = column_values(column, variables, layout)
-            found = self._whole[column.header] = arrow_column(form, values, column, layout)
+            found = arrow_column(form, values, column, layout, self._batch_rows)
+            self._whole[column.header] = found
         return found
 
     def _batch(self) -> bytes:
@@ -248,10 +253,6 @@ class ArrowWriter:
         yield self._sink.taken()
 
 
-def _described(words: str) -> Document:
-    return {"schema": {"type": "string", "format": "binary", "description": words}}
-
-
 def _encoder(
     rows: ArrowRows, name: str, media_type: str, others: tuple[str, ...], words: str
 ) -> Encoder:
@@ -268,7 +269,7 @@ def _encoder(
         text_bytes=table_text_weight,
         # Values beside their columns; what is written is shorter.
         forms=3,
-        described=_described(words),
+        described=binary_content(words),
         rows=rows,
         spooled=rows.kind != "stream",
         coded=False,

@@ -179,6 +179,8 @@ def _variable(
     form, values = dap_form(name, variable, known)
     deciding = deciding_values(known, form) if values is None else values
     dtype, attrs = dap_type(version, form, deciding)
+    # As values are written of this type, whatever order of bytes the store has.
+    dtype = dtype.newbyteorder("=")
     told = replace(form.file, dtype=dtype, attrs=attrs)
     # (The type has the sign already; a name that was changed is told under `_ORIGINAL`.)
     own = {key: value for key, value in variable.attrs.items() if key != UNSIGNED}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import numpy as np
 
-from sluice.aliases import Array, Document, DType
+from sluice.aliases import Array, Document, DType, record
 from sluice.encoders.answer_schema import AnswerSchema, FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.file_values import Places, deflated
 from sluice.encoders.json_encoder import FragmentCache
@@ -51,7 +51,7 @@ class Pieces(Protocol):
     ) -> Iterator[bytes | memoryview]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Encoder:
     """One format of answers: how it is asked for, what an answer costs in it, how it is written."""
 
@@ -137,6 +137,11 @@ def with_package(encoder: Encoder) -> Encoder:
             known=["csv", "ndjson"],
         )
     return replace(encoder, writer=f"{encoder.package} {found}")
+
+
+def binary_content(description: str) -> Document:
+    """The media type object of OpenAPI for a format of bytes."""
+    return {"schema": {"type": "string", "format": "binary", "description": description}}
 
 
 def unchecked(schema: AnswerSchema) -> None:

@@ -17,6 +17,7 @@ from sluice.encoders.answer_schema import AnswerSchema, FileFormat
 from sluice.encoders.arrow_tables import ARROW, FEATHER, PARQUET
 from sluice.encoders.encoder import (
     Encoder,
+    binary_content,
     from_memory,
     memory_weight,
     once,
@@ -76,10 +77,7 @@ _DATASET_EXAMPLE: Final = {
     },
     "data_vars": {"t": {"dims": [], "attrs": {"units": "K"}, "dtype": "float64", "data": 266.5625}},
 }
-JSON_CONTENT: Final[Document] = {"schema": _DATASET, "example": _DATASET_EXAMPLE}
-NETCDF_CONTENT: Final[Document] = {
-    "schema": {"type": "string", "format": "binary", "description": "NetCDF-4."}
-}
+_JSON_CONTENT: Final[Document] = {"schema": _DATASET, "example": _DATASET_EXAMPLE}
 
 
 def adapt_netcdf(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
@@ -125,7 +123,7 @@ ENCODERS = MappingProxyType(
                 # instants with fractions of seconds 6.6.
                 forms=4,
                 grows="cells",
-                described=JSON_CONTENT,
+                described=_JSON_CONTENT,
             ),
             Encoder(
                 name="netcdf",
@@ -140,7 +138,7 @@ ENCODERS = MappingProxyType(
                 # In the file as in memory 1.0, packed 1.5, compressed 2.4; while they are read, and
                 # their fill values become NaN, 3.2. Instants, of which there are few, are 5.1.
                 forms=3,
-                described=NETCDF_CONTENT,
+                described=binary_content("NetCDF-4."),
                 stored=True,
                 file=FileFormat(netcdf_content, decided_by_values, stored=True),
                 options=("compression", "unlimited", "history"),

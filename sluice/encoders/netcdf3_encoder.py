@@ -26,7 +26,7 @@ from sluice.encoders.answer_schema import (
     UnreadAnswer,
     VariableSchema,
 )
-from sluice.encoders.encoder import Encoder, from_memory, memory_weight, once
+from sluice.encoders.encoder import Encoder, binary_content, from_memory, memory_weight, once
 from sluice.encoders.netcdf3_file import Version, classic_layout
 from sluice.encoders.netcdf_encoder import (
     check_growing,
@@ -126,13 +126,7 @@ NETCDF3: Final = Encoder(
     value_bytes=memory_weight,
     text_bytes=once,
     forms=3,
-    described={
-        "schema": {
-            "type": "string",
-            "format": "binary",
-            "description": "NetCDF-3: CDF-2 (64-bit offset), or CDF-5 with `cdf5=true`.",
-        }
-    },
+    described=binary_content("NetCDF-3: CDF-2 (64-bit offset), or CDF-5 with `cdf5=true`."),
     stored=True,
     file=_file(FileOptions(), 2),
     options=("unlimited", "history", "cdf5"),

@@ -88,12 +88,20 @@ def storable_text(value: str) -> str:
 
 
 def _list(items: Sequence[object]) -> object:
-    kinds = {type(item) for item in items}
-    if kinds == {str} and 16 * len(items) <= ATTRIBUTE_BYTES:
+    if all(isinstance(item, str) for item in items) and 16 * len(items) <= ATTRIBUTE_BYTES:
         return [storable_text(str(item)) for item in items]
-    if kinds <= {int, float} and _fit_int64(items):
-        return _array(_whole(np.array(items)))
+    plain = {type(item) for item in items} <= {int, float}
+    if (plain or all(map(_is_number, items))) and _fit_int64(items):
+        numbers = np.array(items)
+        return _array(_whole(numbers) if plain else numbers)
     return as_text(items)
+
+
+def _is_number(item: object) -> bool:
+    """Whether an item of a list is a real number, of Python or of NumPy."""
+    if isinstance(item, bool | np.timedelta64):
+        return False
+    return isinstance(item, int | float | np.integer | np.floating)
 
 
 def _fit_int64(items: Sequence[object]) -> bool:
@@ -191,6 +199,7 @@ def _read_numbers(value: object) -> list[int | float] | None:
     """The numbers of an attribute, if it is one or a list of them."""
     numbers = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
     items = list(numbers) if isinstance(numbers, list | tuple) else [numbers]
+    items = [item.item() if isinstance(item, np.generic) else item for item in items]
     found = [item for item in items if type(item) is int or type(item) is float]
     return found if found and len(found) == len(items) else None
 

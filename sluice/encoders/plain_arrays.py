@@ -29,7 +29,7 @@ from sluice.encoders.answer_schema import (
     only_variable,
 )
 from sluice.encoders.colormaps import Levels, value_range
-from sluice.encoders.encoder import Encoder, bytes_of, flat_parts, from_memory, once
+from sluice.encoders.encoder import Encoder, binary_content, bytes_of, flat_parts, from_memory, once
 from sluice.encoders.file_values import Extent
 from sluice.encoders.jsonable import dtype_name, json_text
 from sluice.errors import NotAcceptable, SelectionError
@@ -123,13 +123,7 @@ NPY: Final = Encoder(
     value_bytes=npy_weight,
     text_bytes=once,
     forms=3,
-    described={
-        "schema": {
-            "type": "string",
-            "format": "binary",
-            "description": "One variable, as `numpy.load` reads it.",
-        }
-    },
+    described=binary_content("One variable, as `numpy.load` reads it."),
     file=FileFormat(npy_content, _decided_by_values, stored=False, chunked=False),
 )
 

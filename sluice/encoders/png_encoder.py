@@ -18,7 +18,7 @@ import numpy as np
 from sluice.aliases import Array, Document, record
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable, only_variable
 from sluice.encoders.colormaps import Levels, palette, usual_range
-from sluice.encoders.encoder import Encoder, joined, memory_weight, once
+from sluice.encoders.encoder import Encoder, binary_content, joined, memory_weight, once
 from sluice.encoders.json_encoder import Directions, FragmentCache
 from sluice.encoders.jsonable import dtype_name, json_text
 from sluice.errors import LimitError, NotAcceptable, SelectionError
@@ -243,13 +243,7 @@ PNG: Final = Encoder(
     value_bytes=memory_weight,
     text_bytes=once,
     forms=3,
-    described={
-        "schema": {
-            "type": "string",
-            "format": "binary",
-            "description": "A picture of one variable along two dimensions.",
-        }
-    },
+    described=binary_content("A picture of one variable along two dimensions."),
     coded=False,
     options=("cmap", "range"),
     adapt=adapt_png,

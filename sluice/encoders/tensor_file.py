@@ -29,7 +29,7 @@ from sluice.encoders.answer_schema import (
     UnreadAnswer,
     VariableSchema,
 )
-from sluice.encoders.encoder import Encoder, from_memory, memory_weight, once
+from sluice.encoders.encoder import Encoder, binary_content, from_memory, memory_weight, once
 from sluice.encoders.file_values import Extent
 from sluice.encoders.jsonable import (
     array_to_jsonable,
@@ -241,13 +241,7 @@ TENSORS: Final = Encoder(
     value_bytes=memory_weight,
     text_bytes=once,
     forms=3,
-    described={
-        "schema": {
-            "type": "string",
-            "format": "binary",
-            "description": "Arrays behind a JSON header, in the layout of safetensors.",
-        }
-    },
+    described=binary_content("Arrays behind a JSON header, in the layout of safetensors."),
     file=FileFormat(tensor_content, decided_by_values, stored=False, chunked=False),
     options=("pack", "range"),
     adapt=adapt_tensors,

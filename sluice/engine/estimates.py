@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
 
 import numpy as np
 
 from sluice.aliases import record
+from sluice.axes.axis import Indexer
 from sluice.datasets.indexers import ALL
 from sluice.engine.costs import MOST_TIMES, Costs
 from sluice.engine.plan import Plan, plan
@@ -106,8 +106,9 @@ def fitting(too_large: Plan, fits: Callable[[Plan], bool]) -> Fitting | None:
 
 def _cut(whole: Plan, dimension: str, count: int) -> Plan:
     """The plan of the first `count` positions of what was asked along the dimension."""
-    key: Any = whole.found.positions.get(dimension, ALL)
+    key: Indexer = whole.found.positions.get(dimension, ALL)
     size = whole.prepared.sizes[dimension]
+    assert not isinstance(key, int), "a dimension of the answer is selected by more than a position"
     wanted: Along
     if isinstance(key, np.ndarray):
         wanted = Positions(tuple(key[:count].tolist()))

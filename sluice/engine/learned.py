@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from sluice.aliases import Array, DType, record
 from sluice.arrays.texts import text_bytes
+from sluice.axes.axis import Indexer
 from sluice.datasets.indexers import ALL
 from sluice.datasets.layout import StoredVariable
 from sluice.engine.plan import Plan
@@ -44,7 +45,7 @@ _READ_PACE: Final = 1 / 100e6
 _WRITE_PACE: Final = 1 / 50e6
 
 # The positions along each dimension of a stored variable that an answer takes.
-Box: TypeAlias = tuple[range | NDArray[np.int64], ...]
+StoreBox: TypeAlias = tuple[range | NDArray[np.int64], ...]
 
 
 @record
@@ -54,7 +55,7 @@ class Sample:
     `places` are their numbers among the cells of the box in C order.
     """
 
-    box: Box
+    box: StoreBox
     values: Array
     places: NDArray[np.integer[Any]]
     whole: bool
@@ -65,12 +66,12 @@ class Sample:
         lists = [positions for positions in self.box if isinstance(positions, np.ndarray)]
         return sum([array.nbytes for array in (self.values, self.places, *lists)])
 
-    def shared(self, other: Box) -> int:
+    def shared(self, other: StoreBox) -> int:
         """How many cells this box and the `other` have in common."""
         both = zip(self.box, other, strict=True)
         return math.prod([_common(own, asked) for own, asked in both])
 
-    def within(self, other: Box) -> Array:
+    def within(self, other: StoreBox) -> Array:
         """The sampled values that lie in the other box as well."""
         if not self.box:
             return self.values
@@ -120,7 +121,7 @@ def _at(positions: range | Array, indexes: NDArray[np.int64]) -> NDArray[np.int6
     return found
 
 
-def box_of(plan: Plan, name: Hashable) -> Box | None:
+def box_of(plan: Plan, name: Hashable) -> StoreBox | None:
     """The box of the store in which a variable of the answer lies.
 
     None where it is not a box: for points, repeated positions, and coordinates that answer under
@@ -132,7 +133,7 @@ def box_of(plan: Plan, name: Hashable) -> Box | None:
         return None
     box: list[range | NDArray[np.int64]] = []
     for dim in dims:
-        key: Any = found.positions.get(str(dim), ALL)
+        key: Indexer = found.positions.get(str(dim), ALL)
         if isinstance(key, np.ndarray):
             if len(np.unique(key)) < len(key):
                 return None
@@ -172,7 +173,7 @@ class Sampler:
         self._learned = learned
         self._plan = plan
         self._random = np.random.default_rng(0)
-        self._boxes: dict[Hashable, Box] = {}
+        self._boxes: dict[Hashable, StoreBox] = {}
         self._parts: dict[Hashable, set[tuple[int, ...]]] = {}
         self._seen: dict[Hashable, list[tuple[Array, NDArray[np.int64]]]] = {}
 

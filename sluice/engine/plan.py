@@ -12,6 +12,7 @@ import xarray as xr
 
 from sluice.aliases import Array
 from sluice.arrays.texts import TextMeter
+from sluice.axes.axis import Indexer
 from sluice.axes.resolve import Resolved, resolve
 from sluice.concurrency import read_ahead
 from sluice.datasets import (
@@ -32,7 +33,7 @@ from sluice.engine.boxes import Box, Ends, Grid, chunk_ends
 from sluice.engine.costs import AT_ONCE, Costs, Parts, costs_of, least_decoded
 from sluice.engine.prepared import PreparedDataset
 from sluice.engine.slabs import Budget, Cut, Order, Rows, Slab, cuttings, narrowed, slab_parts
-from sluice.selection import PositionSlice, Selection
+from sluice.selection import Along, Position, PositionSlice, Selection
 
 
 def _unmeasured() -> None:
@@ -323,11 +324,17 @@ def plan(prepared: PreparedDataset, selection: Selection) -> Plan:
 
 
 def plan_of_parts(
-    prepared: PreparedDataset, parts: Mapping[Hashable, Mapping[Hashable, slice]]
+    prepared: PreparedDataset, parts: Mapping[Hashable, Mapping[Hashable, int | slice]]
 ) -> Plan:
-    """How single variables are read, each at slices of its own; see `plan_parts`."""
+    """How single variables are read, each in a part of its own; see `plan_parts`."""
     reading = plan_parts(prepared.layout, parts)
-    slices = {str(dim): key for dim, key in (reading.keys or {}).items() if isinstance(key, slice)}
-    along = {dim: PositionSlice(key.start, key.stop, key.step) for dim, key in slices.items()}
+    along, positions = dict[str, Along](), dict[str, Indexer]()
+    for dim, key in (reading.keys or {}).items():
+        if isinstance(key, slice):
+            along[str(dim)] = PositionSlice(key.start, key.stop, key.step)
+            positions[str(dim)] = key
+        elif isinstance(key, int):
+            along[str(dim)] = Position(key)
+            positions[str(dim)] = key
     selection = Selection(along, tuple(map(str, parts)))
-    return Plan(prepared, selection, Resolved(slices, {}), reading)
+    return Plan(prepared, selection, Resolved(positions, {}), reading)

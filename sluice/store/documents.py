@@ -11,12 +11,13 @@ import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from io import BytesIO
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
+from sluice.aliases import DocumentDict
 from sluice.errors import CatalogError, MetadataError, plain_words
 
 
-def json_object(data: bytes, name: str) -> dict[str, Any]:
+def json_object(data: bytes, name: str) -> DocumentDict:
     """The JSON object in `data`.
 
     Raises:

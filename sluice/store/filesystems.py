@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
@@ -231,7 +232,7 @@ class Filesystems:
             fs = await _by_policy(guarded, fo, target, table)
         else:
             fs = await self._document(fo, options, guarded)
-            protocols |= references.protocols_of(fs)
+            protocols |= await asyncio.to_thread(references.protocols_of, fs)
         connect = partial(self._target_reader, options, calls)
         for protocol in sorted(protocols):
             # Now, so that a missing extra or a wrong option shows when the store is opened. What is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from html.parser import HTMLParser
@@ -203,8 +204,9 @@ class HttpReader:
             if not absent:
                 response.raise_for_status()
                 if "html" in response.content_type:
-                    page = await _value(response, LISTING_BYTES)
-                    return names_below(str(response.url), _decoded(response, page))
+                    page = _decoded(response, await _value(response, LISTING_BYTES))
+                    # In a thread: parsing takes a second for a few megabytes.
+                    return await asyncio.to_thread(names_below, str(response.url), page)
         if absent and folder:
             # An absent folder is nothing special where the root itself can be listed.
             await self._entries(root, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from fsspec.implementations.reference import ReferenceFileSystem
@@ -132,11 +132,21 @@ class ReferenceReader:
         return data
 
     async def find(self, root: str, prefix: str) -> list[str]:
+        # In a thread: there may be millions of references.
         path = joined(root, prefix)
-        return below(path, await self._run(path, list, self._fs.references))
+        return await self._calls.run(path, _keys_below, self._fs.references, path)
 
     async def names(self, root: str, prefix: str) -> list[str]:
-        return sorted({key.partition("/")[0] for key in await self.find(root, prefix)})
+        path = joined(root, prefix)
+        return await self._calls.run(path, _names_below, self._fs.references, path)
 
     async def root_is_there(self, root: str) -> bool:
         return True
+
+
+def _keys_below(references: Iterable[str], path: str) -> list[str]:
+    return below(path, list(references))
+
+
+def _names_below(references: Iterable[str], path: str) -> list[str]:
+    return sorted({key.partition("/")[0] for key in below(path, list(references))})

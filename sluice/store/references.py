@@ -281,7 +281,10 @@ def _filled(address: str | None, templates: Mapping[str, str]) -> str | Malforme
 
 
 def protocols_of(fs: ReferenceFileSystem) -> set[str]:
-    """The protocols of all targets of a parsed document, in small letters (RFC 3986, 3.1)."""
+    """The protocols of all targets of a parsed document, in small letters (RFC 3986, 3.1).
+
+    It looks at each of what may be millions of references: slow, so called in a thread.
+    """
     targets = (part[0] for part in fs.references.values() if isinstance(part, list))
     named = (target for target in targets if isinstance(target, str) and "://" in target)
     return {target.partition("://")[0].lower() for target in named}

@@ -251,7 +251,7 @@ def _limits(byte_range: ByteRequest | None) -> tuple[int | None, int | None]:
         case OffsetByteRequest(offset):
             return offset, None
         case SuffixByteRequest(suffix):
-            return -suffix, None
+            return (-suffix, None) if suffix else (0, 0)
         case _:
             raise TypeError(f"Not a byte request: {byte_range!r}")
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import shutil
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -130,6 +131,23 @@ def test_a_range_of_an_old_version_never_meets_a_new_one(tmp_path: Path) -> None
         )
         assert second.status_code == 200
         assert length_of(second.json()) == 16
+
+
+def test_dap_answers_of_the_version_that_there_is(tmp_path: Path) -> None:
+    """What was found out of a variable is of one version: its length, its type, how it is coded."""
+    store, catalog = tmp_path / "a.zarr", tmp_path / "catalog.yaml"
+    write(store, hours(0, 12), zarr_format=3, consolidated=True)
+    catalog.write_text(f"datasets: {{a: {{url: {store}, refresh_seconds: 0, refresh: before}}}}")
+    with serving(Settings(catalog=catalog)) as client:
+        first = client.get("/dap/a.dods?v[11][1]")
+        assert first.content.endswith(struct.pack(">f", 11))
+        assert client.get("/dap/a.dods?v[12][1]").status_code == 400
+        append(store, 12, 16, zarr_format=3, consolidated=True)
+        assert client.get("/dap/a.dods?v[12][1]").content.endswith(struct.pack(">f", 12))
+        write(store, hours(0, 12).astype("i2") * 2, mode="w", zarr_format=3, consolidated=True)
+        again = client.get("/dap/a.dods?v[11][1]", headers={"If-None-Match": first.headers["etag"]})
+        assert b"Int16 v[time = 1][x = 1];" in again.content
+        assert again.content.endswith(struct.pack(">i", 22))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import xarray as xr
 from sluice.aliases import Array
 from sluice.encoders import dap2, dap4
 from sluice.encoders.answer_schema import AS_STORED
+from sluice.encoders.dap2_documents import das, dds, error
 from sluice.encoders.dap_variables import DapDataset, DapPart
 
 DATA = b"\nData:\n"
@@ -39,7 +40,7 @@ def as_stored(values: Array, **decoding: object) -> xr.Dataset:
 
 def declared(ds: xr.Dataset, known: tuple[str, ...] | None = None) -> str:
     dataset = served(ds, known=known)
-    return dap2.dds(dataset, [*map(DapPart.whole, dataset.variables)]).split()[2]
+    return dds(dataset, [*map(DapPart.whole, dataset.variables)]).split()[2]
 
 
 @pytest.mark.parametrize(
@@ -67,12 +68,12 @@ def test_integers_in_memory_are_as_short_as_they_can_be() -> None:
 def test_fill_values_have_the_type_of_the_values() -> None:
     """As stored, where values are packed; other attributes are signed, as values are to some."""
     ds = as_stored(np.array([1, 2], "i1"), _FillValue=np.int8(-1), scale_factor=0.5)
-    told = dap2.das(served(ds))
+    told = das(served(ds))
     assert "Int16 _FillValue -1;" in told
     assert "Float64 scale_factor 0.5;" in told
     ds = as_stored(np.array([1, 200], "u1"), _FillValue=np.uint8(255))
     ds["v"].attrs["flag_values"] = np.array([1, 200], "u1")
-    told = dap2.das(served(ds))
+    told = das(served(ds))
     assert "Byte _FillValue 255;" in told
     assert "Int16 flag_values 1, 200;" in told
     assert 'String _Unsigned "true";' in told
@@ -83,7 +84,7 @@ def test_signs_that_attributes_tell_are_the_type_s() -> None:
     ds = as_stored(np.array([1, -1], "i1"), _Unsigned="true", _FillValue=np.int8(-2))
     dataset = served(ds)
     assert declared(ds) == "Byte"
-    assert "Byte _FillValue 254;" in dap2.das(dataset)
+    assert "Byte _FillValue 254;" in das(dataset)
     content = dap2.data_format(dataset, [*map(DapPart.whole, dataset.variables)]).encode(ds)
     assert content.partition(DATA)[2] == struct.pack(">IIBB2x", 2, 2, 1, 255)
 
@@ -138,7 +139,7 @@ def test_a_dimension_without_a_variable_has_its_name_told() -> None:
     """By an attribute of the dataset, where it is another one."""
     ds = xr.Dataset({"v": (("x y", "z", "é"), np.zeros((1, 2, 3)))}, {"é": [1, 2, 3]})
     assert {k: v for k, v in served(ds).attrs.items() if "origname" in k} == {"origname_x_y": "x y"}
-    assert 'String origname_x_y "x y";' in dap2.das(served(ds))
+    assert 'String origname_x_y "x y";' in das(served(ds))
     whole = [*map(DapPart.whole, served(ds, 4).variables)]
     assert 'name="origname_x_y"' in dap4.dmr(served(ds, 4), whole)
     assert served(ds).by_name["_"].attrs["origname"] == "é"
@@ -147,7 +148,7 @@ def test_a_dimension_without_a_variable_has_its_name_told() -> None:
 def test_attributes_are_quoted() -> None:
     """Texts, lists of them, numbers that are none."""
     attrs = {"t": 'a "b" \\', "l": ["x", "y"], "n": np.array([np.nan, np.inf, -np.inf, 0.1], "f4")}
-    told = dap2.das(served(alone(np.zeros(1), **attrs)))
+    told = das(served(alone(np.zeros(1), **attrs)))
     assert 'String t "a \\"b\\" \\\\";' in told
     assert 'String l "x", "y";' in told
     assert "Float32 n NaN, Inf, -Inf, 0.1;" in told
@@ -160,7 +161,7 @@ def test_attributes_are_quoted() -> None:
 
 
 def test_errors_are_documents() -> None:
-    assert dap2.error(400, 'a "b"') == 'Error {\n    code = 400;\n    message = "a \\"b\\"";\n};\n'
+    assert error(400, 'a "b"') == 'Error {\n    code = 400;\n    message = "a \\"b\\"";\n};\n'
     assert ET.fromstring(dap4.error(400, "<a & b>"))[0].text == "<a & b>"
 
 

@@ -261,6 +261,24 @@ def test_attributes_that_netcdf_lacks_are_json() -> None:
         }
 
 
+def test_lists_of_numpy_scalars_are_lists() -> None:
+    """Numbers keep their type, ranges their meaning; what is no number or text is JSON."""
+    attrs = {
+        "valid_range": [np.int16(0), np.int16(9)],
+        "floats": (np.float32(1), np.float32(2.5)),
+        "mixed": [1, np.int64(2)],
+        "texts": [np.str_("a"), "b"],
+        "truths": [np.True_, np.False_],
+        "lengths": [np.timedelta64(1, "s")],
+    }
+    found = reopened(xr.Dataset({"v": ("x", np.array([1, 2], "i2"), attrs)})).v.attrs
+    assert (found["valid_range"].dtype, found["valid_range"].tolist()) == (np.dtype("i2"), [0, 9])
+    assert (found["floats"].dtype, found["floats"].tolist()) == (np.dtype("f4"), [1, 2.5])
+    assert found["mixed"].tolist() == [1, 2]
+    assert found["texts"] == ["a", "b"]
+    assert (found["truths"], found["lengths"]) == ("[true,false]", '["PT1S"]')
+
+
 def test_attributes_with_a_meaning_are_renamed() -> None:
     """An attribute that a reader would take for packing or structure gets another name."""
     reserved = {"coordinates": "q", "CLASS": "a", "_NCProperties": "b", "": "empty"}

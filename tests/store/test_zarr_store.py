@@ -66,6 +66,7 @@ async def test_byte_requests_become_ranges() -> None:
     """Each of zarr's three requests gives the bytes that zarr's own memory store gives."""
     theirs = MemoryStore({"key": PROTOTYPE.buffer.from_bytes(b"0123456789")})
     requests = [None, RangeByteRequest(2, 5), OffsetByteRequest(7), SuffixByteRequest(4)]
+    requests += [SuffixByteRequest(0), RangeByteRequest(4, 4)]
     for store in await stores({"key": b"0123456789"}):
         wanted = [("key", request) for request in requests] + [("none", None)]
         parts = await store.get_partial_values(PROTOTYPE, wanted)

@@ -23,7 +23,8 @@ from sluice.errors import QueryError, excerpt
 _MOST_ESCAPES: Final = 5
 _ITEM: Final = re.compile(r"\s*([^\s\[\]]+)\s*((?:\[[^\[\]]*\]\s*)*)")
 _SLICE: Final = re.compile(r"\[([^\[\]]*)\]")
-_NUMBER: Final = re.compile(r"\s*(\d{1,18})\s*")
+_MOST_DIGITS: Final = 18
+_NUMBER: Final = re.compile(rf"\s*(\d{{1,{_MOST_DIGITS}}})\s*")
 _SELECTION: Final = re.compile(r"\s*([^\s<>=!~]+)\s*(?:[<>!]=?|=~?)")
 # A name that nobody has is looked for among so many, and no longer one.
 _MOST_COMPARED: Final = 300
@@ -182,6 +183,8 @@ def _part(variable: DapVariable, texts: list[str], read: _Read) -> DapPart:
         )
     ranges = tuple([read(text, variable, number) for number, text in enumerate(texts)])
     part = DapPart(variable, ranges)
+    if len(set(variable.dims)) == len(ranges):
+        return part
     seen: dict[str, range] = {}
     for dim, asked in zip(variable.dims, ranges, strict=True):
         if seen.setdefault(dim, asked) != asked:
@@ -195,6 +198,9 @@ def _part(variable: DapVariable, texts: list[str], read: _Read) -> DapPart:
 
 def _closed(text: str, variable: DapVariable, number: int) -> range:
     """What DAP2 has between brackets: one position, or first and last, or a stride between them."""
+    if text.isdecimal() and len(text) <= _MOST_DIGITS:
+        # Looked at first: it is asked for most, part by part of what has many dimensions.
+        return _checked(range(int(text), int(text) + 1), variable, number)
     numbers = [_NUMBER.fullmatch(part) for part in text.split(":", 3)]
     match [int(found[1]) for found in numbers if found]:
         case [first] if len(numbers) == 1:
@@ -228,5 +234,7 @@ def _checked(asked: range, variable: DapVariable, number: int) -> range:
             parameter=variable.stored,
             size=length,
         )
+    if len(asked) == 1 == asked.step:
+        return asked
     # One spelling for the same positions.
     return range(asked[0], asked[-1] + 1, asked.step if len(asked) > 1 else 1)

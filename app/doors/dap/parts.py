@@ -32,17 +32,21 @@ def _served(opened: Opened, version: Version) -> DapDataset:
 
 def plan_of(opened: Opened, parts: Sequence[DapPart]) -> Plan:
     """How these parts are read, each variable alone: nothing comes along that was not asked for."""
-    return plan_of_parts(opened.prepared, {part.variable.name: _slices(part) for part in parts})
+    return plan_of_parts(opened.prepared, {part.variable.name: _keys(part) for part in parts})
 
 
-def _slices(part: DapPart) -> dict[Hashable, slice]:
-    """What is asked of those dimensions of which some positions are."""
-    variable = part.variable
-    return {
-        dim: slice(asked.start, asked.stop, asked.step)
-        for dim, length, asked in zip(variable.own_dims, variable.shape, part.ranges, strict=True)
-        if asked != range(length)
-    }
+def _keys(part: DapPart) -> dict[Hashable, int | slice]:
+    """What is asked of those dimensions of which not all positions are, and of those that have one.
+
+    One position alone is no slice: of single values less is planned, and they are read as such.
+    """
+    variable, keys = part.variable, dict[Hashable, int | slice]()
+    for dim, length, asked in zip(variable.own_dims, variable.shape, part.ranges, strict=True):
+        if len(asked) == 1:
+            keys[dim] = asked.start
+        elif len(asked) < length:
+            keys[dim] = slice(asked.start, asked.stop, asked.step)
+    return keys
 
 
 def part_key(parts: Sequence[DapPart]) -> Hashable:

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
-from sluice.encoders import dap2, dap4
+from sluice.encoders import dap2, dap2_documents, dap4
 from sluice.encoders.dap_variables import DapDataset, DapPart
 from sluice.encoders.encoder import Encoder
 from sluice.instrumentation import Phases
@@ -42,6 +42,8 @@ _Format: TypeAlias = Callable[[DapDataset, Sequence[DapPart]], Encoder]
 
 # What clients of DAP2 look for; the dot of `dods` says that the version follows.
 _TOLD: Final = {"XDODS-Server": "dods/3.7", "XDAP": "3.2"}
+# The same of data, as ASGI has headers: Starlette looks through all others for each of its own.
+_TOLD_OF_DATA: Final = [(name.lower().encode(), value.encode()) for name, value in _TOLD.items()]
 _TEXT: Final = "text/plain; charset=utf-8"
 # So many variables are described in a millisecond or two.
 _FEW: Final = 100
@@ -99,19 +101,19 @@ class DapDoor:
         """The declarations of what is asked for."""
         opened, dataset = await _served(request, dap2_of)
         parts = parse_dap2(dataset, request.scope["query_string"])
-        text = await _made(dataset, dap2.dds, dataset, parts)
+        text = await _made(dataset, dap2_documents.dds, dataset, parts)
         return _document(request, opened, text, _TEXT, "dods-dds")
 
     async def das(self, request: Request) -> Response:
         """The attributes of the whole dataset."""
         opened, dataset = await _served(request, dap2_of)
-        text = await _made(dataset, dap2.das, dataset)
+        text = await _made(dataset, dap2_documents.das, dataset)
         return _document(request, opened, text, _TEXT, "dods-das")
 
     async def dods(self, request: Request) -> Response:
         """The values of what is asked for."""
         response = await _values(request, dap2_of, _asked_dap2, dap2.data_format)
-        return _with(response, {**_TOLD, "Content-Description": "dods-data"})
+        return _of_data(response, b"dods-data")
 
     async def ascii(self, request: Request) -> Response:
         """The same as text."""
@@ -130,7 +132,7 @@ class DapDoor:
         declined = parameter(request.scope["query_string"], "dap4.checksum") == "false"
         format_of = partial(dap4.data_format, checksums=not declined)
         response = await _values(request, dap4_of, _asked_dap4, format_of)
-        return _with(response, {**_TOLD, "Content-Description": "dap4-data"})
+        return _of_data(response, b"dap4-data")
 
 
 async def _opened(request: Request) -> Opened:
@@ -176,9 +178,11 @@ async def _values(
     began = phases.since("open", began)
     serving = service(request)
     parts = parse(dataset, request)
-    few = len(parts) <= _FEW
+    few, encoder = len(parts) <= _FEW, format_of(dataset, parts)
     planned = plan_of(opened, parts) if few else await asyncio.to_thread(plan_of, opened, parts)
-    asked = weigh(serving, planned, format_of(dataset, parts), (("parts", part_key(parts)),))
+    # A plan with keys says what is asked of each variable.
+    apart = () if planned.reading.keys is not None else (("parts", part_key(parts)),)
+    asked = weigh(serving, planned, encoder, (*encoder.variant, *apart))
     phases.since("plan", began)
     phases.cells = asked.cells
     return await answer(request, serving, opened, asked, phases)
@@ -210,13 +214,18 @@ def _document(
     return _with(found, {**_TOLD, "Content-Description": description})
 
 
+def _of_data(response: Response, description: bytes) -> Response:
+    response.raw_headers += [*_TOLD_OF_DATA, (b"content-description", description)]
+    return response
+
+
 def _with(response: Response, headers: Mapping[str, str]) -> Response:
     response.headers.update(headers)
     return response
 
 
 def _dap2(status: int, message: str) -> tuple[str, str]:
-    return dap2.error(status, message), _TEXT
+    return dap2_documents.error(status, message), _TEXT
 
 
 def _dap4(status: int, message: str) -> tuple[str, str]:
