@@ -143,14 +143,14 @@ def dataset_of(
     indexes: dict[Any, xr.Index],
     encoding: NamedDict | None,
 ) -> D:
-    """A Dataset of a `kind`, of parts that fit and that are its own from here on."""
+    """A Dataset of class `kind`, of parts that fit; nothing is copied or checked."""
     return kind._construct_direct(variables, coord_names, sizes, attrs, indexes, encoding)
 
 
 def with_variables(
     ds: D, variables: Mapping[Any, xr.Variable], sizes: Mapping[Any, int] | None = None
 ) -> D:
-    """`ds` with exactly these variables; of the same `sizes` unless others are told."""
+    """`ds` with exactly these variables, and its own sizes unless `sizes` are given."""
     if sizes is None:
         return ds._replace(dict(variables))
     return ds._replace(dict(variables), dims=dict(sizes))

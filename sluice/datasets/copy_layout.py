@@ -39,7 +39,7 @@ def check_dimensions(known: EncodedStore, chunks: Mapping[str, int]) -> None:
 def chunks_of(
     name: str, meta: ArrayMeta, dims: Sequence[object], chunks: Mapping[str, int]
 ) -> Shape:
-    """The chunks of an array of the copy: as long as is said, else as the dataset's are."""
+    """The chunk shape of an array in the copy: `chunks` by dimension, else the dataset's own."""
     if dims == (name,) and value_bytes(meta) <= _COORDINATE_BYTES:
         return tuple([max(1, n) for n in meta.shape])
     own = meta.chunks if len(meta.chunks) == len(meta.shape) else meta.shape

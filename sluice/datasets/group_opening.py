@@ -140,7 +140,7 @@ async def _fetch(
         try:
             values = await reader.read(encoded.meta, plan, meter)
         except CorruptChunk as error:
-            # The store may be at fault for a moment: who asked is not to miss a coordinate for it.
+            # Not a reason to leave the coordinate out: the store may be at fault for a moment.
             raise CorruptChunk(error.detail, variable=encoded.name) from error
         except LimitError as error:
             found, most = error.facts["estimate"], error.facts["limit"]
@@ -170,7 +170,7 @@ def _planned(encoded: EncodedArray, room: CoordinateRoom, *, whole: bool) -> Arr
 
 
 def decode(store: EncodedStore, reader: StoreReader, options: Document) -> xr.Dataset:
-    """The Dataset of all variables that can be decoded; `store` is told which ones cannot.
+    """The Dataset of all variables that can be decoded; the others are left out of `store`.
 
     Index coordinates are in memory, the rest is lazy. `options` are xarray's decoding keywords.
     """

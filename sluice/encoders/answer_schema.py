@@ -191,7 +191,7 @@ Chunks: TypeAlias = Callable[[Hashable, int, bool], tuple[int, ...] | None]
 
 
 class VariableSchema(AnswerVariable, Protocol):
-    """A variable of an answer, in memory or not, and what is said of it.
+    """A variable of an answer, in memory or not, with its attributes and encoding.
 
     Its dtype is that of the values that will come: under `AS_STORED` its encoding may have how they
     are decoded.

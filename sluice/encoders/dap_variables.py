@@ -68,7 +68,7 @@ class DapVariable:
 
     @property
     def is_text(self) -> bool:
-        """Whether values are texts, of which nobody knows the lengths before they are read."""
+        """Whether values are texts, whose lengths are known only once they are read."""
         return self.dtype == TEXT
 
     def numbers(self, values: Array) -> Array:

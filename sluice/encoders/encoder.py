@@ -106,7 +106,7 @@ class Encoder:
 
     @property
     def called(self) -> tuple[str, ...]:
-        """What people call the format who do not know its name: its suffix, and `others`."""
+        """Other names of the format: its suffix, and `others`."""
         return self.suffix[1:], *self.others
 
     @property

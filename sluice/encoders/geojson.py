@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import xarray as xr
@@ -17,12 +17,9 @@ from sluice.aliases import Array
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
 from sluice.encoders.coverage_layout import CoverageLayout, data_names, sharing_dims
 from sluice.encoders.coverage_parts import around_greenwich
-from sluice.encoders.encoder import Encoder, joined, once, unchecked
+from sluice.encoders.encoder import Encoder, Pieces, joined, once, unchecked
 from sluice.encoders.json_encoder import FragmentCache, json_weight
 from sluice.encoders.jsonable import items_to_jsonable, json_text
-
-if TYPE_CHECKING:
-    from sluice.encoders.encoder import Pieces
 
 MEDIA_TYPE: Final = "application/geo+json"
 # So many features are written at once: some milliseconds.
@@ -49,11 +46,13 @@ class _Features:
         self._layout = layout
         self._dims = dataset.variables[names[0]].dims
         self._shape = dataset.variables[names[0]].shape
+        # Longitudes and latitudes, which are no properties, and other coordinates, which are.
+        self._place: list[tuple[tuple[Hashable, ...], Array]] = []
         self._coords: list[tuple[str, tuple[Hashable, ...], Array]] = []
         for letter in ("x", "y"):
             variable = dataset.variables[layout.axes[letter]]
             values = np.asarray(variable.values)
-            self._coords.append((letter, variable.dims, around_greenwich(values)))
+            self._place.append((variable.dims, around_greenwich(values)))
         known = {layout.axes[letter] for letter in ("x", "y") if letter in layout.axes}
         told = {layout.axes[letter]: letter for letter in ("t", "z") if letter in layout.axes}
         for name in (*told, *(dim for dim in self._dims if dim not in told)):
@@ -89,12 +88,13 @@ class _Features:
         return shown
 
     def _features(self, flat: Array, places: Mapping[Hashable, Array]) -> list[object]:
-        columns: dict[str, list[object]] = {}
-        for called, dims, values in self._coords:
+        def column(dims: tuple[Hashable, ...], values: Array) -> list[object]:
             index = tuple(places[dim] for dim in dims)
             row = values[index] if dims else np.broadcast_to(values, flat.shape)
-            columns[called] = items_to_jsonable(row)
-        lons, lats = columns.pop("x"), columns.pop("y")
+            return items_to_jsonable(row)
+
+        lons, lats = (column(*coordinate) for coordinate in self._place)
+        columns = {called: column(dims, values) for called, dims, values in self._coords}
         for name, values in self._values:
             columns[name] = items_to_jsonable(values.reshape(-1)[flat])
         names = list(columns)
@@ -190,7 +190,9 @@ def _without_rows(layout: CoverageLayout) -> Callable[[xr.Dataset], xr.Dataset]:
     rows, columns = np.nonzero(layout.mask)
 
     def cut(dataset: xr.Dataset) -> xr.Dataset:
-        place = "points" if "points" not in dataset.dims else "points_"
+        place, taken = "points", {*dataset.variables, *dataset.dims}
+        while place in taken:
+            place += "_"
         along = {y: xr.Variable((place,), rows), x: xr.Variable((place,), columns)}
         return dataset.isel(along)
 

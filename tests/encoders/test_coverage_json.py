@@ -162,11 +162,29 @@ def test_rows_of_features() -> None:
     assert json.loads(empty) == {"type": "FeatureCollection", "features": []}
 
 
+def test_a_dimension_has_the_letter_of_an_axis() -> None:
+    """It is a property, and no place."""
+    ds = one_grid(np.array([[1.0, 2.0]])).expand_dims(x=[7])
+    (feature, _) = json.loads(geojson_encoder(layout_of(ds)).encode(ds))["features"]
+    assert feature["geometry"]["coordinates"] == [0.0, 50.0]
+    assert feature["properties"] == {"x": 7, "v": 1.0}
+
+
 def test_what_is_outside_is_cut_out_of_tables() -> None:
     ds = one_grid(np.array([[1, 2, 3], [4, 5, 6]]))
     mask = np.array([[True, False, False], [False, False, True]])
     encoder = cut_out(ENCODERS["csv"], layout_of(ds, mask=mask))
     assert encoder.encode(ds).split() == [b"points,lat,lon,v", b"0,50.0,0.0,1", b"1,40.0,10.0,6"]
+
+
+def test_a_variable_has_the_name_of_what_is_cut_out() -> None:
+    """The rows go along a dimension of another name."""
+    ds = one_grid(np.array([[1, 2, 3], [4, 5, 6]])).rename(v="points")
+    mask = np.array([[True, False, False], [False, False, True]])
+    encoder = cut_out(ENCODERS["csv"], layout_of(ds, mask=mask))
+    head, *rows = encoder.encode(ds).split()
+    assert head == b"points_,lat,lon,points"
+    assert rows == [b"0,50.0,0.0,1", b"1,40.0,10.0,6"]
 
 
 texts = st.one_of(st.text(), st.integers(), st.lists(st.floats()), st.sampled_from(["a b", "K"]))
