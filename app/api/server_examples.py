@@ -73,7 +73,9 @@ class Example:
         axis = self.prepared.axes.get(dim)
         if axis is None or axis.direction not in ("ascending", "descending"):
             return None
-        text = spell_label(format_label(axis.values[at]))
+        # An infinite one has no spelling.
+        label = format_label(axis.values[at])
+        text = "" if label is None else spell_label(label)
         return text if _PLAIN.fullmatch(text) and "::" not in text else None
 
     def without(self, *dims: str | None) -> dict[str, str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
+import re
 import warnings
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -13,7 +16,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from app.api.server_examples import with_examples
 from app.settings import Settings
+from sluice import Filesystems, open_dataset
+from sluice.engine import PreparedDataset, prepare
 from tests.api.conftest import serving
 
 
@@ -88,7 +94,7 @@ def degrees() -> xr.Dataset:
     return xr.Dataset(
         {"a": (("lat", "lon"), np.zeros((2, 3)))},
         {
-            "lat": ("lat", [1.0, np.inf], {"units": "degrees_north"}),
+            "lat": ("lat", [-np.inf, 1.0], {"units": "degrees_north"}),
             "lon": ("lon", ["a", "b", "c"], {"units": "degrees_east"}),
         },
     )
@@ -125,14 +131,20 @@ VARIABLES = ["a", "a,s", "time", "x", "h,b", "c", "ref", "when", ""]
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of a server over all of them, in both formats of Zarr by turns."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stores of all of them, in both formats of Zarr by turns."""
     folder = tmp_path_factory.mktemp("odd")
     for number, (name, make) in enumerate(DATASETS.items()):
         with warnings.catch_warnings():
             # zarr and xarray warn about types that the specifications lack.
             warnings.simplefilter("ignore")
             make().to_zarr(folder / f"{name}.zarr", zarr_format=2 + number % 2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(folder: Path) -> Iterator[httpx.Client]:
+    """A client of a server over all of them."""
     catalog = folder / "catalog.yaml"
     # Half a surrogate pair, as YAML and JSON can write it.
     odd = 'title: "\\ud800", description: "\\udfff"'
@@ -164,6 +176,8 @@ def test_it_has_pages(client: httpx.Client) -> None:
         answer = client.get(path, headers={"Accept": "text/html"})
         assert answer.status_code == 200, f"{path}: {answer.text}"
         assert answer.headers["content-type"].startswith("text/html")
+        for ahead in re.findall(r'rel="preload" as="fetch"[^>]* href="\.\./([^"]*)"', answer.text):
+            assert client.get(unescape(f"/{ahead}")).status_code == 200, ahead
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -175,6 +189,27 @@ def test_it_is_served_whole(client: httpx.Client, name: str) -> None:
     answer = client.get(f"/datasets/{name}/isel?f=netcdf")
     check(answer)
     assert answer.status_code == (406 if name == "texts" else 200)
+
+
+async def prepared(store: Path) -> PreparedDataset:
+    async with Filesystems() as filesystems:
+        source = await filesystems.source(str(store), storage_options={})
+        return prepare(await open_dataset(source, on_unusable="leave_out"))
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_examples_of_it_are_answered(folder: Path, client: httpx.Client, name: str) -> None:
+    """The requests that `/docs` would make of it, if it were the first."""
+    document = client.get("/openapi.json").json()
+    with_examples(document, name, asyncio.run(prepared(folder / f"{name}.zarr")))
+    for word in ("sel", "isel"):
+        operation = document["paths"][f"/datasets/{{dataset_id}}/{word}"]["get"]
+        by_name = {one["name"]: one for one in operation["parameters"]}
+        if by_name["dataset_id"]["example"] != name:
+            continue  # it has no variable of numbers
+        for example in by_name["selection"]["examples"].values():
+            answer = client.get(f"/datasets/{name}/{word}", params=example["value"])
+            assert answer.status_code == 200, (example, answer.text)
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -205,6 +205,8 @@ def first_values(described: Described, dataset_id: str, most: int) -> str | None
         return None
     name = max(numbers, key=lambda one: min(len(numbers[one]["dims"]), _MOST_RANK))
     dims = numbers[name]["dims"]
+    if not all(sizes[dim] for dim in dims):
+        return None  # there are no values
     by_role = {coords.get(dim, {}).get("role"): dim for dim in reversed(dims)}
     sides = [by_role[role] for role in ("X", "Y") if role in by_role]
     if len(sides) < 2:
