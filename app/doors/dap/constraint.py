@@ -50,7 +50,7 @@ def parameter(query: bytes, wanted: str) -> str:
 
     Raises `QueryError` where there are two that differ: neither is taken for the other.
     """
-    pairs = (piece.partition("=") for piece in query.decode("latin-1").split("&"))
+    pairs = (piece.partition("=") for piece in query.decode(errors="replace").split("&"))
     found = {unescaped(value) for name, _, value in pairs if unescaped(name) == wanted}
     if len(found) > 1:
         raise QueryError(
@@ -65,7 +65,7 @@ def parse_dap2(dataset: DapDataset, query: bytes) -> tuple[DapPart, ...]:
 
     Parameters that are no part of a constraint are passed over. Raises `QueryError`.
     """
-    projection, *others = unescaped(query.decode("latin-1")).split("&")
+    projection, *others = unescaped(query.decode(errors="replace")).split("&")
     if _SELECTION.match(projection) and "[" not in projection:
         projection, others = "", [projection, *others]
     for other in others:

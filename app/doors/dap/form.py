@@ -93,7 +93,7 @@ def asked_by_form(dataset: DapDataset, query: bytes) -> tuple[str, str] | None:
     Raises `QueryError` for what the form does not send.
     """
     try:
-        pairs = parse_qsl(query.decode("latin-1"), max_num_fields=_MOST_FIELDS)
+        pairs = parse_qsl(query.decode(errors="replace"), max_num_fields=_MOST_FIELDS)
     except ValueError:
         raise QueryError("these are too many fields for this form") from None
     fields = dict(pairs)

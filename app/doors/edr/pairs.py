@@ -53,7 +53,7 @@ def _parsed(text: bytes) -> list[tuple[str, str]]:
     """(URL Standard, section 5.1.)"""
     try:
         return parse_qsl(
-            text.decode("latin-1"),
+            text.decode(errors="replace"),
             keep_blank_values=True,
             errors="replace",
             max_num_fields=_MOST_PAIRS,

@@ -48,6 +48,14 @@ def test_nothing_is_everything() -> None:
         assert list(meant(text).items()) == list(WHOLE.items())
 
 
+def test_text_that_nobody_escaped_is_utf8() -> None:
+    """As some servers hand it on; what is none is no name."""
+    with pytest.raises(QueryError, match="no variable größe"):
+        meant("größe")
+    with pytest.raises(QueryError, match="no variable gr\ufffd"):
+        parse_dap2(TOY, b"gr\xf6")
+
+
 def test_positions_include_the_last() -> None:
     """One position, a range, or a range with a stride; other spellings of the same are the same."""
     assert meant("t[1][2:3][0:3:17]") == {"t": (range(1, 2), range(2, 4), range(0, 16, 3))}
