@@ -38,6 +38,8 @@ _Read: TypeAlias = Callable[[str, DapVariable, int], range]
 
 def unescaped(text: str) -> str:
     """The text without its percent signs, however often it was escaped."""
+    # Most clients escape brackets, and nothing else.
+    text = text.replace("%5B", "[").replace("%5D", "]")
     for _ in range(_MOST_ESCAPES):
         if "%" not in text or (plain := unquote(text)) == text:
             break

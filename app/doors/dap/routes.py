@@ -135,18 +135,19 @@ class DapDoor:
         return _of_data(response, b"dap4-data")
 
 
-async def _opened(request: Request) -> Opened:
-    """The dataset of this request's path, if its caller may see it."""
-    serving = service(request)
-    dataset_id = door_dataset(request, serving, "dap")
-    return await opened_dataset(request, serving, dataset_id)
-
-
 async def _served(
     request: Request, make: Callable[[Opened], DapDataset]
 ) -> tuple[Opened, DapDataset]:
-    """The dataset as the protocol has it; prepared beside the loop when it is first asked for."""
-    opened = await _opened(request)
+    """The dataset of this request's path, if its caller may see it, and as the protocol has it.
+
+    That is prepared beside the loop when it is first asked for.
+    """
+    serving = service(request)
+    dataset_id = door_dataset(request, serving, "dap")
+    # (Without a coroutine of its own, as in the native door.)
+    opened = serving.opened.current(dataset_id)
+    if opened is None:
+        opened = await opened_dataset(request, serving, dataset_id)
     dataset: DapDataset | None = opened.of_doors.get(make)
     if dataset is None:
         dataset = await cancellable(request, asyncio.to_thread(opened.for_door, make))
