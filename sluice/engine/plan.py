@@ -328,7 +328,8 @@ def plan_of_parts(
 ) -> Plan:
     """How single variables are read, each in a part of its own; see `plan_parts`."""
     reading = plan_parts(prepared.layout, parts)
-    along, positions = dict[str, Along](), dict[str, Indexer]()
+    along: dict[str, Along] = {}
+    positions: dict[str, Indexer] = {}
     for dim, key in (reading.keys or {}).items():
         if isinstance(key, slice):
             along[str(dim)] = PositionSlice(key.start, key.stop, key.step)

@@ -40,7 +40,8 @@ def _keys(part: DapPart) -> dict[Hashable, int | slice]:
 
     One position alone is no slice: of single values less is planned, and they are read as such.
     """
-    variable, keys = part.variable, dict[Hashable, int | slice]()
+    variable = part.variable
+    keys: dict[Hashable, int | slice] = {}
     for dim, length, asked in zip(variable.own_dims, variable.shape, part.ranges, strict=True):
         if len(asked) == 1:
             keys[dim] = asked.start
