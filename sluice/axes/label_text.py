@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol, Self, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, Self, TypeAlias
 
 import numpy as np
 
@@ -36,6 +36,9 @@ _DURATION = re.compile(
 # Units of datetime64 that are coarser than those of an instant's text.
 _COARSE = frozenset(("Y", "M", "W", "D", "h", "m"))
 _NANOSECONDS = 10**9
+
+
+_NO_DATE: Final = "this calendar has no such date"
 
 
 class CftimeDate(Protocol):
@@ -64,10 +67,17 @@ class KeyRange(NamedTuple):
 
 
 def civil_days(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01 in the proleptic Gregorian calendar, for any year."""
+    """Days since 1970-01-01 in the proleptic Gregorian calendar, for any year.
+
+    Raises `ValueError` for a date that the calendar does not have.
+    """
     # The calendar repeats every 400 years (146,097 days); datetime.date ends at both 1 and 9999.
     cycles, year_in_cycle = divmod(year, 400)
-    return date(2000 + year_in_cycle, month, day).toordinal() - _EPOCH + (cycles - 5) * 146_097
+    try:
+        inside = date(2000 + year_in_cycle, month, day).toordinal()
+    except ValueError:
+        raise ValueError(_NO_DATE) from None
+    return inside - _EPOCH + (cycles - 5) * 146_097
 
 
 def calendar_of(example: CftimeDate) -> Calendar:
@@ -79,7 +89,7 @@ def calendar_of(example: CftimeDate) -> Calendar:
         try:
             return int(example.replace(year=year, month=month, day=day).toordinal())
         except ValueError:
-            raise ValueError("this calendar has no such date") from None
+            raise ValueError(_NO_DATE) from None
 
     return days
 

@@ -182,7 +182,7 @@ def test_cells_that_nobody_has_read_may_be_anywhere(service: Service) -> None:
         ("bbox=1,2,3,4&bbox=1,2,3,4", "bbox is given 2 times"),
         ("bbox=1,2,3,4&crs=EPSG:32633", "CRS84"),
         ("datetime=yesterday", "2024-01-01T00:00:00Z"),
-        ("datetime=2024-02-30", "2024-01-01T00:00:00Z"),
+        ("datetime=2024-02-32", "2024-01-01T00:00:00Z"),
         ("datetime=..", "start/end"),
         ("datetime=2024-01-01/2024-01-02/P1D", "start/end"),
         ("datetime=2024-01-02/2024-01-01", "ends before it begins"),

@@ -9,18 +9,29 @@ from urllib.parse import urlencode
 import httpx
 import numpy as np
 import pytest
+import xarray as xr
 
 from .conftest import Serve, Service
-from .edr import check_error, globe, grid, write_stores
+from .edr import EAST, NORTH, check_error, globe, grid, write_stores
 
 GLOBE = globe()
+SPECTRA = xr.Dataset(
+    {"e": (("f", "coords", "lat", "lon"), np.arange(24.0).reshape(2, 2, 2, 3))},
+    coords={
+        "f": [0.1, 0.2],
+        "lat": ("lat", [0.0, 10.0], NORTH),
+        "lon": ("lon", [0.0, 10.0, 20.0], EAST),
+    },
+)
 FORM = "application/x-www-form-urlencoded"
 BOX = {"bbox": "0,0,20,10", "parameter-name": "t2m", "datetime": "2024-01-01T06:00:00Z"}
 
 
 @pytest.fixture(scope="module")
 def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
-    return serve(write_stores(tmp_path_factory.mktemp("edr")))
+    folder = tmp_path_factory.mktemp("edr")
+    SPECTRA.to_zarr(folder / "spectra.zarr", zarr_format=3, consolidated=False)
+    return serve({**write_stores(folder), "spectra": {"url": str(folder / "spectra.zarr")}})
 
 
 def post(service: Service, query: str, form: dict[str, str], **more: Any) -> httpx.Response:
@@ -107,6 +118,20 @@ def test_thousands_of_labels(service: Service) -> None:
     wanted = GLOBE.temp.sel(lon=20, lat=40, plev=levels, method="nearest").isel(time=slice(4))
     found = [float(row.rpartition(",")[2]) for row in answer.text.splitlines()[1:]]
     np.testing.assert_allclose(np.sort(found), np.sort(wanted.values.ravel()))
+
+
+def test_dimensions_that_are_called_like_parameters(service: Service) -> None:
+    """The parameter keeps its name; clients are told how to ask for the dimension."""
+    (told,) = service.get("/edr/collections/spectra").json()["extent"]["custom"]
+    assert told["id"] == "sel[f]"
+    asked = {"coords": "POINT(10 10)", "f": "CSV", told["id"]: "0.2", "sel[coords]": "1"}
+    for answer in (
+        service.get("/edr/collections/spectra/position", params=asked),
+        service.client.post("/edr/collections/spectra/position", data=asked),
+    ):
+        assert answer.status_code == 200, answer.text
+        (row,) = answer.text.splitlines()[1:]
+        assert float(row.rpartition(",")[2]) == SPECTRA.e[1, 1].sel(lat=10, lon=10)
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ def _zoned(date: object) -> str | None:
 def _custom(collection: Collection, name: str, most_values: int) -> DocumentDict:
     axis = collection.prepared.axes[name]
     told: DocumentDict = {
-        "id": name,
+        "id": parameter_of_dim(collection, name),
         "interval": [list(axis.range)],
         "reference": str(axis.attrs.get("long_name") or axis.attrs.get("standard_name") or name),
     }
@@ -222,6 +222,25 @@ def bbox_of(collection: Collection) -> list[float]:
     west, east = (round(float(end), 10) for end in ends)
     # What ends at the antimeridian lies on one side of it.
     return [west if west != 180 or east == 180 else -180.0, south, east, north]
+
+
+PARAMETER_NAMES: Final = (
+    "parameter-name",
+    "parameter_names",
+    "parameter-names",
+    "parameter_name",
+)
+_TAKEN: Final = {"coords", "bbox", "within", "within-units", "within_units", "crs", "f"}
+
+
+def parameter_of_dim(collection: Collection, dim: str) -> str:
+    """The parameter that takes labels of a dimension of the collection's own.
+
+    That is its name, or ``sel[NAME]`` where a parameter of EDR is called so.
+    """
+    letter = {"datetime": "t", "z": "z"}.get(dim)
+    taken = dim in _TAKEN or dim in PARAMETER_NAMES or letter in collection.axes
+    return f"sel[{dim}]" if taken else dim
 
 
 def _scalar(axis: Axis, place: int) -> object:

@@ -6,25 +6,24 @@ version 1.2 adds are taken, too.) What no query knows is passed over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from sluice.aliases import record
 from sluice.axes.axis import Axis
-from sluice.axes.label_text import Calendar, KeyRange, civil_days, read_duration, read_time
+from sluice.axes.label_text import Calendar, KeyRange, read_duration, read_time
 from sluice.axes.resolve import resolve
 from sluice.axes.scales import Clock
 from sluice.errors import LimitError, QueryError, SelectionError, excerpt
 from sluice.selection import Along, Interval, Label, Labels, Match, Position, Selection, Value
 
-from .collection import Collection
+from .collection import PARAMETER_NAMES, Collection, parameter_of_dim
 from .geometry import read_number
 
 Pairs: TypeAlias = Sequence[tuple[str, str]]
 
 NEAREST: Final = Match("nearest")
-_NAMES: Final = ("parameter-name", "parameter_names", "parameter-names", "parameter_name")
 _OPEN: Final = ("..", "")
 _MOST_NAMES: Final = 1000
 # No time has so many letters.
@@ -57,12 +56,21 @@ class Period:
 
 
 def _in_calendar(text: str, calendar: Calendar) -> KeyRange:
-    """What a time covers in this calendar; a day that it lacks is its month."""
+    """The keys that a time covers in this calendar.
+
+    A day that it lacks covers nothing, between the days before and after it.
+    """
     try:
         return read_time(text, calendar)
     except ValueError:
         # (Some have no year 0, either.)
-        return read_time(f"{max(int(text[:4]), 1):04}{text[4:7]}", calendar)
+        has_year = int(text[:4]) != 0
+        after = (
+            read_time(text[:7], calendar).last + 1
+            if has_year
+            else read_time("0001", calendar).first
+        )
+        return KeyRange(after, after - 1)
 
 
 def single(pairs: Pairs, *names: str) -> str | None:
@@ -94,7 +102,7 @@ def read_asked(collection: Collection, pairs: Pairs, most_labels: int) -> Asked:
     if levels is not None and text:
         along[levels.name] = read_levels(levels, text.strip(), most_labels)
     for name in collection.others:
-        if text := single(pairs, name):
+        if text := single(pairs, parameter_of_dim(collection, name), f"sel[{name}]"):
             along[name] = _own(collection, name, text.strip(), most_labels)
     return Asked(along, read_names(collection, pairs))
 
@@ -104,7 +112,7 @@ def read_names(collection: Collection, pairs: Pairs) -> tuple[str, ...]:
 
     Names may stand in one list, or in several.
     """
-    texts = [value for name, value in pairs if name in _NAMES]
+    texts = [value for name, value in pairs if name in PARAMETER_NAMES]
     asked = [name.strip() for text in texts for name in text.split(",", _MOST_NAMES)]
     wanted = set(filter(None, asked))
     for name in wanted:
@@ -127,7 +135,7 @@ def read_period(text: str) -> Period:
     if len(parts) > 2 or (len(parts) == 1 and parts[0] in _OPEN):
         raise QueryError(f"datetime: {excerpt(text)} is no time; {_TIMES}", parameter="datetime")
     start, stop = (None if part in _OPEN else part for part in (parts[0], parts[-1]))
-    first, last = (None if one is None else _gregorian(one) for one in (start, stop))
+    first, last = (None if one is None else _in_any_calendar(one) for one in (start, stop))
     if first is not None and last is not None and first.first > last.last:
         raise QueryError(f"datetime: {excerpt(text)} ends before it begins", parameter="datetime")
     return Period(start, stop)
@@ -139,15 +147,23 @@ _TIMES: Final = (
 )
 
 
-def _gregorian(text: str) -> KeyRange:
+def _in_any_calendar(text: str) -> KeyRange:
+    """Keys that tell which of two times is the earlier one, in all calendars."""
     try:
         if len(text) > _LONGEST_TIME:
             raise ValueError("it is too long")
-        return read_time(text, civil_days)
+        return read_time(text, _longest_months)
     except ValueError as error:
         raise QueryError(
             f"datetime: {excerpt(text)} is no time: {error}; {_TIMES}", parameter="datetime"
         ) from None
+
+
+def _longest_months(year: int, month: int, day: int) -> int:
+    """Days as if each month had 31: every date of every calendar has its place."""
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        raise ValueError("no calendar has such a date")
+    return (year * 12 + month - 1) * 31 + day
 
 
 def read_times(axis: Axis, text: str, most_labels: int) -> Along:
@@ -156,7 +172,7 @@ def read_times(axis: Axis, text: str, most_labels: int) -> Along:
         return Labels(_listed(text, "datetime", most_labels), NEAREST)
     parts = text.split("/", 3)
     if parts[0][:1] in ("R", "r"):
-        return Labels(_repeated(parts, most_labels), NEAREST)
+        return Labels(_repeated(axis, parts, most_labels), NEAREST)
     if len(parts) == 2:
         start, stop = (None if part.strip() in _OPEN else part.strip() for part in parts)
         return span(axis, start, stop)
@@ -172,24 +188,39 @@ def read_times(axis: Axis, text: str, most_labels: int) -> Along:
     return period if _is_there(axis, period) else Label(text, NEAREST)
 
 
-def _repeated(parts: Sequence[str], most_labels: int) -> tuple[Value, ...]:
-    """The instants of a repeating interval (ISO 8601, section 4.5.3)."""
-    count = parts[0][1:]
+def _repeated(axis: Axis, parts: Sequence[str], most_labels: int) -> tuple[Value, ...]:
+    """The instants of a repeating interval (ISO 8601, section 4.5.3), in the axis's calendar."""
+    count, text = parts[0][1:], excerpt("/".join(parts))
     if len(parts) != 3 or not (count.isdecimal() and count.isascii()) or len(count) > 9:
-        raise QueryError(
-            f"datetime: {excerpt('/'.join(parts))} is no Rn/start/duration", parameter="datetime"
-        )
+        raise QueryError(f"datetime: {text} is no Rn/start/duration", parameter="datetime")
     _check_length(int(count), "datetime", most_labels)
+    assert isinstance(axis.scale, Clock)
     try:
-        first = datetime.fromisoformat(parts[1].strip())
-        step = timedelta(microseconds=read_duration(parts[2].strip()) / 1000)
-        first = first.replace(tzinfo=first.tzinfo or UTC).astimezone(UTC)
-        found = [first + number * step for number in range(int(count))]
-    except (ValueError, OverflowError):
+        start = read_time(parts[1].strip(), axis.scale.calendar).first
+        step = read_duration(parts[2].strip())
+        return tuple(_instants(axis, start, step, int(count)))
+    except (ValueError, OverflowError) as error:
         raise QueryError(
-            f"datetime: {excerpt('/'.join(parts))} is no Rn/start/duration", parameter="datetime"
+            f"datetime: {text} is no Rn/start/duration that this axis can have: {error}",
+            parameter="datetime",
         ) from None
-    return tuple(one.replace(tzinfo=None).isoformat() + "Z" for one in found)
+
+
+def _instants(axis: Axis, start: int, step: int, count: int) -> Iterator[str]:
+    """So many instants as texts, `step` nanoseconds apart; to the microsecond.
+
+    Raises `ValueError` or `OverflowError` for what its calendar cannot count.
+    """
+    scale, origin = axis.scale, axis.values[axis.places[0]]
+    assert isinstance(scale, Clock)
+    apart = start - int(axis.keys[0]) * scale.tick
+    if axis.values.dtype.kind == "M":
+        # Dates of Python count in the calendar of NumPy's, and have more years in microseconds.
+        origin, apart = datetime(1970, 1, 1), start
+    for number in range(count):
+        # (A date of cftime counts in its own calendar.)
+        found = origin + timedelta(microseconds=(apart + number * step) // 1000)
+        yield f"{found.isoformat()}Z"
 
 
 def read_levels(axis: Axis, text: str, most_labels: int) -> Along:

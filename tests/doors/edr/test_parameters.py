@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,6 +106,64 @@ def test_a_parameter_stands_once() -> None:
     assert single(pairs, "c") is None
     with pytest.raises(QueryError, match="a is given 2 times"):
         single(pairs, "a", "b")
+
+
+def dates(calendar: str, start: str, count: int) -> Axis:
+    """An axis of days in a calendar of CF."""
+    days = xr.date_range(start, periods=count, freq="D", calendar=calendar, use_cftime=True)
+    return Axis.of("time", np.asarray(days, object), {})
+
+
+@pytest.mark.parametrize(
+    ("calendar", "start", "asked", "found"),
+    [
+        ("360_day", "2004-02-25", "R5/2004-02-28T00:00Z/P1D", [3, 4, 5, 6, 7]),
+        ("360_day", "2004-02-25", "R2/2004-02-30/P1D", [5, 6]),
+        ("noleap", "2004-02-25", "R3/2004-02-27T00:00Z/P1D", [2, 3, 4]),
+        ("all_leap", "2003-02-25", "R3/2003-02-28T00:00Z/P1D", [3, 4, 5]),
+        ("julian", "1500-02-25", "R3/1500-02-28T00:00Z/P1D", [3, 4, 5]),
+        ("standard", "1582-10-01", "R3/1582-10-04T06:00Z/P1D", [3, 4, 5]),
+        ("standard", "1582-10-01", "R2/1582-10-15T00:00Z/-P1D", [4, 3]),
+    ],
+)
+def test_repeated_times_count_in_the_axis_calendar(
+    calendar: str, start: str, asked: str, found: list[int]
+) -> None:
+    """Each day of these is there, so that none may be left out or come twice."""
+    axis = dates(calendar, start, 10)
+    assert chosen(axis, read_times(axis, asked, 100)) == found
+
+
+@pytest.mark.parametrize("asked", ["R2/2004-02-31/P1D", "R2/2004-13-01/P1D", "R9/2004-01-01/P1M"])
+def test_repeated_times_that_no_axis_has(asked: str) -> None:
+    """Refused for what was written, in words of our own."""
+    for axis in (TIMES, dates("360_day", "2004-01-01", 3)):
+        with pytest.raises(QueryError, match=r"no such date|no ISO 8601|not an ISO 8601"):
+            read_times(axis, asked, 100)
+
+
+@pytest.mark.parametrize(
+    ("asked", "listed"),
+    [
+        ("2001-02-30", True),
+        ("2001-02-30/2001-02-30T12:00Z", True),
+        ("2001-12-30/..", True),
+        ("2001-12-31/..", False),
+        ("2002-01-01/..", False),
+        ("../2000-12-31", True),
+        ("../2000-11-30", False),
+    ],
+)
+def test_periods_in_a_calendar_of_360_days(asked: str, listed: bool) -> None:
+    """Its own dates are taken; a day that it lacks lies between its neighbours."""
+    assert read_period(asked).meets(dates("360_day", "2000-12-30", 361)) == listed
+
+
+@pytest.mark.parametrize("asked", ["2001-02-32", "2001-13", "2001-00-01", "2001-02-30/2001-02-29"])
+def test_periods_of_no_calendar(asked: str) -> None:
+    """None has 32 days in a month."""
+    with pytest.raises(QueryError):
+        read_period(asked)
 
 
 def test_lists_have_a_limit() -> None:
