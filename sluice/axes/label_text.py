@@ -24,8 +24,9 @@ SECOND = 10**9
 DAY = 86_400 * SECOND
 _EPOCH = date(1970, 1, 1).toordinal()
 # RFC 3339, with what a URL does to it: a space where a "+" or a "T" was, seconds left out.
+# Years before 0 and after 9999 are as answers print them; such a one alone might be any number.
 _TIME = re.compile(
-    r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})"
+    r"([0-9]{4}|-[0-9]{4,6}(?=-)|[0-9]{5,6}(?=-))(?:-([0-9]{2})(?:-([0-9]{2})"
     r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?"
     r"([Zz]|[+ -][0-9]{2}:[0-9]{2})?)?)?)?"
 )

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from app.doors.native.grammar import Grammar
 from sluice.axes.axis import Axis
 from sluice.axes.resolve import Resolved, resolve
+from sluice.encoders.jsonable import array_to_jsonable
 from sluice.errors import LimitError, QueryError, SelectionError
-from sluice.selection import Interval, Selection
+from sluice.selection import Interval, Label, Selection
 
 DAYS = np.arange("2020-01-01", "2020-03-01", dtype="M8[D]").astype("M8[ns]")
 
@@ -94,6 +95,18 @@ def test_an_empty_interval_is_refused() -> None:
     assert facts([10, 20], "11/19")["range"] == [10, 20]
     assert facts([10, 20], "30/..")["range"] == [10, 20]
     assert facts([], "../..")["range"] == []
+
+
+@pytest.mark.parametrize("calendar", ["proleptic_gregorian", "360_day", "noleap"])
+def test_years_of_any_length_are_read_as_they_are_printed(calendar: str) -> None:
+    """Deep time and far futures: as JSON and CSV tell the labels of an axis."""
+    years = [-20000, -500, 7, 1999, 10000, 123456]
+    dates = [cftime.datetime(year, 3, 4, 5, calendar=calendar) for year in years]
+    axis = Axis.of("time", np.array(dates, object), {})
+    for number, label in enumerate(array_to_jsonable(axis.values)):
+        for text in (label, f"{label}Z"):
+            found = resolve(Selection({"time": Label(text)}), {"time": axis}, {"time": len(years)})
+            assert found.positions["time"] == number
 
 
 def test_absent_label_names_its_neighbours() -> None:

@@ -6,6 +6,7 @@ version 1.2 adds are taken, too.) What no query knows is passed over.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -25,6 +26,7 @@ Pairs: TypeAlias = Sequence[tuple[str, str]]
 
 NEAREST: Final = Match("nearest")
 _OPEN: Final = ("..", "")
+_MONTH: Final = re.compile("(-?[0-9]+)(-[0-9]{2})?")
 _MOST_NAMES: Final = 1000
 # No time has so many letters.
 _LONGEST_TIME: Final = 100
@@ -64,12 +66,12 @@ def _in_calendar(text: str, calendar: Calendar) -> KeyRange:
         return read_time(text, calendar)
     except ValueError:
         # (Some have no year 0, either.)
-        has_year = int(text[:4]) != 0
-        after = (
-            read_time(text[:7], calendar).last + 1
-            if has_year
-            else read_time("0001", calendar).first
-        )
+        found = _MONTH.match(text)
+        assert found is not None
+        if int(found[1]):
+            after = read_time(found[0], calendar).last + 1
+        else:
+            after = read_time("0001", calendar).first
         return KeyRange(after, after - 1)
 
 
