@@ -27,7 +27,7 @@ from sluice.encoders.answer_schema import (
     VariableSchema,
 )
 from sluice.encoders.encoder import Encoder, binary_content, from_memory, memory_weight, once
-from sluice.encoders.netcdf3_file import Version, classic_layout
+from sluice.encoders.netcdf3_file import Version, classic_layout, growing_dimension
 from sluice.encoders.netcdf_encoder import (
     check_growing,
     check_netcdf,
@@ -79,12 +79,20 @@ def decided_by_values(name: Hashable, variable: VariableSchema, version: Version
     return True
 
 
-def check_netcdf3(schema: AnswerSchema, version: Version = 2) -> None:
-    """Raises `NotAcceptable` for an answer with variables that the file cannot hold."""
+def check_netcdf3(
+    schema: AnswerSchema, options: FileOptions = _PLAIN, version: Version = 2
+) -> None:
+    """Raises `NotAcceptable` for an answer with variables or dimensions that the file cannot hold.
+
+    Raises `QueryError` for an unlimited dimension that the answer does not have.
+    """
     check_netcdf(schema)
+    check_growing(schema, options)
     for name, variable in schema.variables.items():
         if _is_wide(variable.dtype, version):
             _check_few(name, variable.dtype, variable.shape)
+    told_of = ((str(n), [*map(str, one.dims)], one.shape) for n, one in schema.variables.items())
+    growing_dimension(told_of, options.unlimited, version)
 
 
 def adapt_netcdf3(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
@@ -96,14 +104,9 @@ def adapt_netcdf3(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
         encoder,
         encode=encode,
         pieces=pieces,
-        check=partial(_check_all, options=options, version=version),
+        check=partial(check_netcdf3, options=options, version=version),
         file=_file(options, version),
     )
-
-
-def _check_all(schema: AnswerSchema, options: FileOptions, version: Version) -> None:
-    check_netcdf3(schema, version)
-    check_growing(schema, options)
 
 
 def _file(options: FileOptions, version: Version) -> FileFormat:

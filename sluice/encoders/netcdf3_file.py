@@ -21,6 +21,7 @@ from sluice.encoders.file_values import Extent, FileLayout, Records
 from sluice.encoders.netcdf_attributes import as_text
 from sluice.encoders.netcdf_file import NetcdfVariable
 from sluice.errors import NotAcceptable
+from sluice.labels import spell_name
 
 Version: TypeAlias = Literal[2, 5]
 
@@ -64,7 +65,7 @@ def classic_layout(
     format cannot hold, by name.
     """
     sizes = {dim: n for v in variables for dim, n in zip(v.dims, v.shape, strict=True)}
-    growing = _growing(variables, sizes, unlimited, version)
+    growing = growing_dimension(((v.name, v.dims, v.shape) for v in variables), unlimited, version)
     described = [_signed(v) if version == 2 else v for v in variables]
     fixed, rows = _ordered(described, growing, version)
     file = _Header(version, sizes, growing)
@@ -89,29 +90,34 @@ def classic_layout(
     return FileLayout(file.written(attrs, begins), size, extents, records)
 
 
-def _growing(
-    variables: Sequence[NetcdfVariable],
-    sizes: Mapping[str, int],
+def growing_dimension(
+    variables: Iterable[tuple[str, Sequence[str], Sequence[int]]],
     unlimited: Sequence[str],
     version: Version,
 ) -> str | None:
-    """The dimension that can grow, if any; `NotAcceptable` for two, or if it is not the first."""
+    """The dimension that can grow, if any, of variables with a name, dimensions and a shape each.
+
+    Raises `NotAcceptable` for two such dimensions, for one that is not the first of a variable, and
+    for one that is too long. Values are not needed: it can be asked before any are read.
+    """
+    variables = list(variables)
+    sizes = {dim: n for _, dims, shape in variables for dim, n in zip(dims, shape, strict=True)}
     growing = dict.fromkeys([*unlimited, *(dim for dim, length in sizes.items() if not length)])
     if len(growing) > 1:
         raise _refusal(
-            f"a classic NetCDF file has one unlimited dimension; here {', '.join(growing)} would be"
-            " (those without a length are)"
+            "a classic NetCDF file has one unlimited dimension; here"
+            f" {', '.join(map(spell_name, growing))} would be (those without a length are)"
         )
     for dim, length in sizes.items():
         if length > _MOST_LENGTH[version]:
-            raise _refusal(f"{dim} is longer than a dimension of CDF-{version} can be")
-    for variable in variables:
-        late = growing.keys() & set(variable.dims[1:])
+            raise _refusal(f"{spell_name(dim)} is longer than a dimension of CDF-{version} can be")
+    for name, dims, _ in variables:
+        late = growing.keys() & set(dims[1:])
         if late:
             raise _refusal(
-                f"the unlimited dimension of a classic NetCDF file comes first, and {late.pop()} is"
-                f" not the first of {variable.name}",
-                variable=variable.name,
+                "the unlimited dimension of a classic NetCDF file comes first, and"
+                f" {spell_name(late.pop())} is not the first of {spell_name(name)}",
+                variable=name,
             )
     return next(iter(growing), None)
 
