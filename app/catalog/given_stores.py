@@ -11,6 +11,7 @@ from sluice.errors import shown
 from sluice.store.addresses import split_url
 from sluice.store.protocols import LOCAL
 
+from .checking.stores import HEAD_BYTES, kind_of_file
 from .globs import has_wildcards
 
 # Where a Zarr store of version 3 or 2 says that it is one; a lone array is served as well.
@@ -22,8 +23,8 @@ _NAMED: Final = 3
 def doubts(urls: Iterable[str]) -> Iterator[str]:
     """A sentence for each local path at which there is no store now.
 
-    It may be written later, so that it is served all the same. A file may be a document of
-    references; patterns, and addresses of the network, are not looked at.
+    It may be written later, so that it is served all the same. A file is none: references have
+    addresses of their own. Patterns, and addresses of the network, are not looked at.
     """
     for url in urls:
         protocol, path = split_url(url)
@@ -38,8 +39,17 @@ def _doubt(place: Path) -> Iterator[str]:
             yield f"{name}: there is nothing there now; it is served once it is written"
         elif place.is_dir() and not _is_store(place):
             yield f"{name}: this folder has no Zarr metadata{_stores_in(place)}"
+        elif place.is_file():
+            yield f"{name}: {_said_of_file(place)}"
     except OSError as error:
         yield f"{name} cannot be looked at: {error.strerror}"
+
+
+def _said_of_file(place: Path) -> str:
+    with place.open("rb") as file:
+        what, way = kind_of_file(file.read(HEAD_BYTES), str(place))
+    said = f"this is {what} and no Zarr store, which is a folder: {way}"
+    return f"{said}; these are fields of an entry in a catalog" if "storage_options" in way else said
 
 
 def _is_store(place: Path) -> bool:

@@ -102,6 +102,8 @@ def _flaw_of(head: bytes) -> str:
     if fields and not _REQUEST_LINE.fullmatch(line + b"\r\n"):
         if b"#" in line:
             return "The target has a fragment (#), the part of a URL that is not sent."
+        if any(byte > 0x7F for byte in line):
+            return "The first line has letters outside of ASCII: in a URL they are written as %XX."
         return "The first line is METHOD, target and version, with one blank between each two."
     if re.search(rb"\r\n[ \t]", head):
         return "A header goes on in a second line (obs-fold): write it in one."

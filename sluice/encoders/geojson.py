@@ -37,6 +37,12 @@ def _tables(
     return sharing_dims(variables, data_names(layout, variables))
 
 
+def _time_name(layout: CoverageLayout, dataset: xr.Dataset) -> str:
+    """What times are called: as the dataset calls them where something else is called `_TIME`."""
+    others = {str(name) for name in (*layout.parameters, *layout.axes.values(), *dataset.dims)}
+    return layout.axes["t"] if _TIME in others else _TIME
+
+
 class _Features:
     """The features of variables that share their dimensions."""
 
@@ -53,19 +59,30 @@ class _Features:
             variable = dataset.variables[layout.axes[letter]]
             values = np.asarray(variable.values)
             self._place.append((variable.dims, around_greenwich(values)))
-        known = {layout.axes[letter] for letter in ("x", "y") if letter in layout.axes}
-        told = {layout.axes[letter]: letter for letter in ("t", "z") if letter in layout.axes}
-        for name in (*told, *(dim for dim in self._dims if dim not in told)):
-            if name not in dataset.variables or name in known:
-                continue
-            variable = dataset.variables[name]
-            if not set(variable.dims) <= set(self._dims):
-                continue
-            called = _TIME if told.get(str(name)) == "t" else str(name)
-            self._coords.append((called, variable.dims, np.asarray(variable.values)))
+        for name in self._told():
+            if name in dataset.variables:
+                variable = dataset.variables[name]
+                dims, values = variable.dims, np.asarray(variable.values)
+            else:
+                dims, values = (name,), np.arange(dataset.sizes.get(name, 0))
+            if set(dims) <= set(self._dims):
+                called = _time_name(layout, dataset) if name == layout.axes.get("t") else str(name)
+                self._coords.append((called, dims, values))
         self._values = [
             (str(name), dataset.variables[name].transpose(*self._dims).values) for name in names
         ]
+
+    def _told(self) -> Iterator[Hashable]:
+        """The time, the level, and each dimension that places do not tell.
+
+        A dimension without a coordinate is told by the positions along it.
+        """
+        axes = self._layout.axes
+        told = [axes[letter] for letter in ("t", "z") if letter in axes]
+        yield from told
+        along = {dim for dims, _ in self._place for dim in dims if dim != self._layout.over}
+        known = {*told, *along, axes["x"], axes["y"]}
+        yield from (dim for dim in self._dims if dim not in known)
 
     def pieces(self) -> Iterator[bytes]:
         """Their JSON, in pieces that end with a comma."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 from pathlib import Path
@@ -138,7 +139,7 @@ def test_wrong_constraints_are_told(service: Service, constraint: str, word: str
         ("/dap/plain.dap?dap4.ce=/nothing=[0:1];/t", 400),
         ("/dap/plain.html?as=exe", 400),
         ("/dap/plain.html?as=dods&as=ascii&var=t", 400),
-        ("/dap/plain.html?as=dods&var=t&at.t=[0][0][0]&at.t=[1][0][0]", 400),
+        ("/dap/plain.html?as=dods&var=t&at=[0][0][0]", 400),
         ("/dap/plain.dap?dap4.ce=/t&dap4.ce=/i2", 400),
         ("/dap/plain.dmr?dap4.ce=/t&dap4.ce=/i2", 400),
         ("/dap/plain.dap?dap4.checksum=true&dap4.checksum=false", 400),
@@ -253,7 +254,9 @@ def test_a_person_gets_a_form(service: Service) -> None:
     assert page.url.path == "/dap/plain.html"
     assert "2m_temperature" in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    chosen = {"var": "t", "at.t": "[0][1:2][0:10:19]", "as": "ascii"}
+    fields = re.findall('name="at" .*aria-label="Positions of (.*?)"', page.text)
+    at = ["[0][1:2][0:10:19]" if name == "t" else "" for name in fields]
+    chosen = {"var": "t", "at": at, "as": "ascii"}
     shown = service.get("/dap/plain.html", params=chosen, follow_redirects=True)
     assert shown.url.path == "/dap/plain.ascii"
     assert "t[1][2][2]\n[0][0], " in shown.text

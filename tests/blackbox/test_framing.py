@@ -129,6 +129,20 @@ DOUBTFUL = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("/datasets/open/isel?variables=größe", b"letters outside of ASCII"),
+        ("/datasets/größe", b"written as %XX"),
+        ("/datasets /open", b"one blank between each two"),
+    ],
+)
+def test_the_flaw_of_a_first_line_is_told(service: Service, target: str, told: bytes) -> None:
+    received = talk(service.address, f"GET {target} HTTP/1.1\r\n".encode() + HOST + b"\r\n")
+    assert statuses(received) == [400]
+    assert told in received
+
+
 @pytest.mark.parametrize("sent", DOUBTFUL.values(), ids=DOUBTFUL)
 def test_what_two_might_read_differently_is_refused(service: Service, sent: bytes) -> None:
     """With 400, or 501 for a coding that is not known; then the connection ends."""

@@ -13,20 +13,19 @@ from app.catalog.given_stores import doubts
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two stores of either version and a document of references, all in one folder."""
+    """Two stores of either version in one folder."""
     dataset = xr.Dataset({"t": ("x", np.arange(3.0))})
     dataset.to_zarr(tmp_path / "a.zarr", zarr_format=2, consolidated=True)
     dataset.to_zarr(tmp_path / "b.zarr", zarr_format=3, consolidated=False)
-    (tmp_path / "refs.json").write_text("{}")
     return tmp_path
 
 
 def test_nothing_is_said_of_what_may_be_served(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stores, arrays in them, files, patterns, addresses of the network; a relative path too."""
+    """Stores, arrays in them, patterns, addresses of the network; a relative path too."""
     monkeypatch.chdir(folder)
-    good = ["a.zarr", f"file://{folder}/b.zarr", "a.zarr/t", str(folder / "refs.json")]
+    good = ["a.zarr", f"file://{folder}/b.zarr", "a.zarr/t"]
     assert not list(doubts([*good, f"{folder}/*.nothing", "s3://bucket/x.zarr", "memory://x"]))
 
 
@@ -48,6 +47,29 @@ def test_a_folder_without_stores(folder: Path) -> None:
     empty = folder / "empty"
     empty.mkdir()
     assert list(doubts([str(empty)])) == [f"{empty}: this folder has no Zarr metadata"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what", "way"),
+    [
+        ("x.nc", b"CDF\x01" + bytes(20), "a NetCDF-3 file", "make a reference document of it"),
+        ("x.nc4", b"\x89HDF\r\n\x1a\n", "a NetCDF-4 or HDF5 file", "fields of an entry in a catalog"),
+        ("refs.json", b'{"version": 1, "refs": {}}', "a reference document", "the address of refs"),
+        ("a.zarr/t/.zarray", b"{}", "one document of a store", "name its folder"),
+        ("x.zarr.zip", b"PK\x03\x04", "a zip archive", "unpack it"),
+        ("empty", b"", "an empty file", "write it again"),
+    ],
+)
+def test_a_file_is_no_store(folder: Path, name: str, content: bytes, what: str, way: str) -> None:
+    """Whatever is in it: none is served by its plain path."""
+    place = folder / name
+    if not place.exists():
+        place.write_bytes(content)
+    for url in (str(place), f"file://{place}"):
+        (told,) = doubts([url])
+        assert told.startswith(f"{place}: this is {what}")
+        assert "no Zarr store, which is a folder" in told
+        assert way in told
 
 
 @pytest.mark.parametrize("path", ["x" * 5000, "a\0b"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import cftime
@@ -168,6 +169,55 @@ def test_a_dimension_has_the_letter_of_an_axis() -> None:
     (feature, _) = json.loads(geojson_encoder(layout_of(ds)).encode(ds))["features"]
     assert feature["geometry"]["coordinates"] == [0.0, 50.0]
     assert feature["properties"] == {"x": 7, "v": 1.0}
+
+
+def test_features_tell_positions_of_dimensions_without_a_coordinate() -> None:
+    """As CSV does: features of one place are told apart."""
+    cells = xr.DataArray(np.arange(4.0).reshape(1, 1, 2, 2), dims=("lat", "lon", "x", "y"))
+    ds = xr.Dataset({"v": cells}, coords={"lat": [10.0], "lon": [20.0]})
+    found = json.loads(geojson_encoder(layout_of(ds)).encode(ds))["features"]
+    head, *rows = ENCODERS["csv"].encode(ds).decode().split()
+    assert head == "lat,lon,x,y,v"
+    told = [[one["properties"][name] for name in ("x", "y", "v")] for one in found]
+    assert told == [[float(cell) for cell in row.split(",")[2:]] for row in rows]
+    assert found[0]["geometry"]["coordinates"] == [20.0, 10.0]
+
+
+def test_places_of_two_dimensions_tell_their_positions() -> None:
+    """Features have no numbers of rows and columns besides."""
+    at = (("row", "column"), np.arange(4.0).reshape(2, 2))
+    ds = xr.Dataset({"v": at}, coords={"lat": at, "lon": at})
+    found = json.loads(geojson_encoder(layout_of(ds)).encode(ds))["features"]
+    assert [one["properties"] for one in found] == [{"v": value} for value in range(4)]
+
+
+@pytest.mark.parametrize("role", ["variable", "dimension"])
+def test_something_else_is_called_datetime(role: str) -> None:
+    """Times then have their own name, and both are there."""
+    times = np.array(["2024-01-01"], "M8[s]")
+    ds = one_grid(np.array([[1.0]])).expand_dims(time=times)
+    ds = ds.rename(v="datetime") if role == "variable" else ds.expand_dims("datetime")
+    (feature,) = json.loads(geojson_encoder(layout_of(ds)).encode(ds))["features"]
+    value = {"datetime": 1.0} if role == "variable" else {"datetime": 0, "v": 1.0}
+    assert feature["properties"] == {"time": "2024-01-01T00:00:00Z", **value}
+
+
+def test_features_of_variables_without_the_time() -> None:
+    """An axis that no variable of the answer has is told nowhere."""
+    ds = one_grid(np.array([[1.0]]))
+    layout = layout_of(ds)
+    layout = replace(layout, axes={**layout.axes, "t": "time"})
+    (feature,) = json.loads(geojson_encoder(layout).encode(ds))["features"]
+    assert feature["properties"] == {"v": 1.0}
+
+
+def test_times_that_are_called_datetime() -> None:
+    times = np.array(["2024-01-01"], "M8[s]")
+    ds = one_grid(np.array([[1.0]])).expand_dims(datetime=times)
+    layout = layout_of(ds)
+    layout = replace(layout, axes={**layout.axes, "t": "datetime"})
+    (feature,) = json.loads(geojson_encoder(layout).encode(ds))["features"]
+    assert feature["properties"] == {"datetime": "2024-01-01T00:00:00Z", "v": 1.0}
 
 
 def test_what_is_outside_is_cut_out_of_tables() -> None:

@@ -19,7 +19,8 @@ from .findings import Finding, Severity
 # The source of another address than the entry's, with its options.
 Beside = Callable[[str], Awaitable[ByteSource]]
 
-_HEAD_BYTES: Final = 4096
+# What tells the kind of a file.
+HEAD_BYTES: Final = 4096
 _BLANKS: Final = b"\xef\xbb\xbf \t\r\n"
 
 _REFERENCE: Final = (
@@ -72,14 +73,14 @@ async def file_at(url: str, beside: Beside) -> str | None:
         return None
     try:
         source = await beside(folder)
-        data = await source.get(name, 0, _HEAD_BYTES)
+        data = await source.get(name, 0, HEAD_BYTES)
         if data and _is_page(data) and not await _answers_pages(source, name):
             return None  # a web server's list of what is in a folder
     except SluiceError:
         return None
     if data is None or (not data and protocol not in LOCAL):
         return None  # an empty object can stand for a folder
-    what, way = _kind(data, url)
+    what, way = kind_of_file(data, url)
     return f"its url is {what} and no Zarr store, which is a folder: {way}."
 
 
@@ -89,11 +90,12 @@ def _is_page(data: bytes) -> bool:
 
 async def _answers_pages(source: ByteSource, name: str) -> bool:
     """Whether a server has a page for people even where a document of a store would be."""
-    data = await source.get(f"{name}/zarr.json", 0, _HEAD_BYTES)
+    data = await source.get(f"{name}/zarr.json", 0, HEAD_BYTES)
     return data is not None and _is_page(data)
 
 
-def _kind(data: bytes, url: str) -> tuple[str, str]:
+def kind_of_file(data: bytes, url: str) -> tuple[str, str]:
+    """What a file is whose first `HEAD_BYTES` these are, and what to do with it."""
     if not data:
         return "an empty file", "write it again"
     for offset, magic, what, way in _KINDS:

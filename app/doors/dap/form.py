@@ -1,6 +1,8 @@
 """A page with a form: which variables there are, and a way to ask for parts of them by hand.
 
-It works without a script: what is sent with the form is answered by the address of the data.
+It works without a script: what is sent with the form is answered by the address of the data. A
+form sends all of its fields of text, so those of positions have one short name, are in the order
+of the variables, and are empty where all positions are meant.
 """
 
 from __future__ import annotations
@@ -35,11 +37,19 @@ _STYLE: Final = (
 # The most letters of an attribute that are shown.
 _MOST_LETTERS: Final = 200
 _MOST_FIELDS: Final = 20_000
+# Of "&at=" for each variable a URL becomes too long at some time.
+_MOST_POSITIONS: Final = 2000
+_TOO_MANY: Final = (
+    "<p>These are too many variables for fields of positions: what is chosen is sent whole. Parts"
+    " have an address that ends with <code>.ascii?name[0:1:9]</code> or <code>.dods?…</code>.</p>"
+)
 
 
 def page(dataset: DapDataset, dataset_id: str) -> str:
     """The form of a dataset, which is sent to the address of the page itself."""
-    name, rows = escape(dataset_id), "".join(map(_row, dataset.variables))
+    name, along = escape(dataset_id), _along_dimensions(dataset)
+    too_many = len(along) > _MOST_POSITIONS
+    rows = "".join([_row(one, with_field=not too_many) for one in dataset.variables])
     buttons = " ".join(
         f'<button name="as" value="{kind}">{words}</button>' for kind, words in _BUTTONS.items()
     )
@@ -53,8 +63,10 @@ def page(dataset: DapDataset, dataset_id: str) -> str:
             "<p>Clients of OPeNDAP (netCDF, xarray, pydap, NCO, CDO, R, MATLAB, Panoply) take the",
             " address of this page without its <code>.html</code>. Its documents:",
             *(f' <a href="{quote(dataset_id)}.{one}">{one}</a>' for one in ("dds", "das", "dmr")),
-            ".</p><form><table><tr><th></th><th>Variable</th><th>What it is</th>",
-            "<th>Positions: [first:stride:last], the last one included</th></tr>",
+            ".</p>",
+            _TOO_MANY if too_many else "",
+            "<form><table><tr><th></th><th>Variable</th><th>What it is</th>",
+            "<th>Positions: [first:stride:last], the last one included; empty: all</th></tr>",
             *(rows, "</table><p>", buttons, "</p></form>", left, "</main></body></html>\n"),
         )
     )
@@ -68,18 +80,22 @@ def _begun(title: str) -> str:
     )
 
 
-def _row(variable: DapVariable) -> str:
+def _along_dimensions(dataset: DapDataset) -> list[str]:
+    return [variable.stored for variable in dataset.variables if variable.dims]
+
+
+def _row(variable: DapVariable, *, with_field: bool) -> str:
     name = variable.stored
     told = [variable.attrs.get(key) for key in ("long_name", "standard_name", "units")]
     words = ", ".join(escape(str(one)[:_MOST_LETTERS]) for one in told if isinstance(one, str))
     pairs = zip(variable.dims, variable.shape, strict=True)
     dims = "".join([f"[{dim} = {length}]" for dim, length in pairs])
     whole = _positions(DapPart.whole(variable))
-    field = f'<input type="text" name="at.{name}" value="{whole}" aria-label="Positions of {name}">'
+    field = f'<input type="text" name="at" placeholder="{whole}" aria-label="Positions of {name}">'
     return (
         f'<tr><td><input type="checkbox" name="var" value="{name}" id="{name}"></td>'
         f'<td><label for="{name}"><code>{name}{dims}</code></label></td>'
-        f"<td>{words}</td><td>{field if whole else ''}</td></tr>\n"
+        f"<td>{words}</td><td>{field if whole and with_field else ''}</td></tr>\n"
     )
 
 
@@ -93,11 +109,13 @@ def asked_by_form(dataset: DapDataset, query: bytes) -> tuple[str, str] | None:
     Raises `QueryError` for what the form does not send.
     """
     try:
-        pairs = parse_qsl(query.decode(errors="replace"), max_num_fields=_MOST_FIELDS)
+        pairs = parse_qsl(
+            query.decode(errors="replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS
+        )
     except ValueError:
         raise QueryError("these are too many fields for this form") from None
     fields = dict(pairs)
-    twice = [name for name, value in pairs if name != "var" and fields[name] != value]
+    twice = [name for name, value in pairs if name not in ("var", "at") and fields[name] != value]
     if twice:
         raise QueryError(f"{excerpt(twice[0])} is given twice, and differently", parameter=twice[0])
     kind = fields.get("as")
@@ -106,13 +124,21 @@ def asked_by_form(dataset: DapDataset, query: bytes) -> tuple[str, str] | None:
     if kind not in _BUTTONS:
         raise QueryError(f"this form asks for {' or '.join(_BUTTONS)}, not for {excerpt(kind)}")
     names = list(dict.fromkeys(value for key, value in pairs if key == "var"))
-    return kind, ",".join(_items(dataset, names, fields))
+    places = [value for key, value in pairs if key == "at"]
+    along = _along_dimensions(dataset) if places else []
+    if len(places) != len(along):
+        raise QueryError(
+            f"the form has {len(places)} fields of positions for {len(along)} variables: if the"
+            " dataset has changed, load the form again",
+            parameter="at",
+        )
+    return kind, ",".join(_items(dataset, names, dict(zip(along, places, strict=True))))
 
 
-def _items(dataset: DapDataset, names: list[str], fields: dict[str, str]) -> Iterator[str]:
+def _items(dataset: DapDataset, names: list[str], places: dict[str, str]) -> Iterator[str]:
     for name in names:
         variable = dataset.by_name.get(name)
-        asked = fields.get(f"at.{name}", "").replace(" ", "")
+        asked = places.get(name, "").replace(" ", "")
         whole = variable is not None and asked == _positions(DapPart.whole(variable))
         yield quote(name if whole else f"{name}{asked}", safe="[]:,")
 
