@@ -49,7 +49,8 @@ def _said_of_file(place: Path) -> str:
     with place.open("rb") as file:
         what, way = kind_of_file(file.read(HEAD_BYTES), str(place))
     said = f"this is {what} and no Zarr store, which is a folder: {way}"
-    return f"{said}; these are fields of an entry in a catalog" if "storage_options" in way else said
+    in_catalog = "storage_options" in way
+    return f"{said}; these are fields of an entry in a catalog" if in_catalog else said
 
 
 def _is_store(place: Path) -> bool:

@@ -53,7 +53,7 @@ def test_a_folder_without_stores(folder: Path) -> None:
     ("name", "content", "what", "way"),
     [
         ("x.nc", b"CDF\x01" + bytes(20), "a NetCDF-3 file", "make a reference document of it"),
-        ("x.nc4", b"\x89HDF\r\n\x1a\n", "a NetCDF-4 or HDF5 file", "fields of an entry in a catalog"),
+        ("x.nc4", b"\x89HDF\r\n\x1a\n", "a NetCDF-4 or HDF5 file", "an entry in a catalog"),
         ("refs.json", b'{"version": 1, "refs": {}}', "a reference document", "the address of refs"),
         ("a.zarr/t/.zarray", b"{}", "one document of a store", "name its folder"),
         ("x.zarr.zip", b"PK\x03\x04", "a zip archive", "unpack it"),

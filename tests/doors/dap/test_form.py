@@ -81,10 +81,11 @@ def test_what_is_whole_is_shown() -> None:
 
 @pytest.mark.parametrize(("count", "shape"), [(260, (200, 721, 1440)), (1500, (20,))])
 def test_many_variables_fit_into_an_address(count: int, shape: tuple[int, ...]) -> None:
-    """Of 16 KiB; values are made by nobody."""
+    """Of 16 KiB, whatever their values are."""
     names = [f"variable_{at}" for at in range(count)]
-    lazy = xr.Variable([f"d{at}" for at in range(len(shape))], np.broadcast_to(np.float32(0), shape))
-    dataset = served(xr.Dataset(dict.fromkeys(names, lazy)))
+    dims = [f"d{at}" for at in range(len(shape))]
+    zeros = xr.Variable(dims, np.broadcast_to(np.float32(0), shape))
+    dataset = served(xr.Dataset(dict.fromkeys(names, zeros)))
     query = sent(dataset, names[:3], {names[1]: "[1]" * len(shape)})
     assert len(query) < 8 * 2**10
     found = asked_by_form(dataset, query)
