@@ -103,7 +103,9 @@ def test_years_of_any_length_are_read_as_they_are_printed(calendar: str) -> None
     years = [-20000, -500, 7, 1999, 10000, 123456]
     dates = [cftime.datetime(year, 3, 4, 5, calendar=calendar) for year in years]
     axis = Axis.of("time", np.array(dates, object), {})
-    for number, label in enumerate(array_to_jsonable(axis.values)):
+    printed = array_to_jsonable(axis.values)
+    assert isinstance(printed, list)
+    for number, label in enumerate(printed):
         for text in (label, f"{label}Z"):
             found = resolve(Selection({"time": Label(text)}), {"time": axis}, {"time": len(years)})
             assert found.positions["time"] == number
