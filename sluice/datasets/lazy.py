@@ -17,7 +17,7 @@ from sluice.arrays.store_reader import StoreReader
 from sluice.arrays.texts import TextMeter
 from sluice.concurrency import map_concurrently
 from sluice.datasets._xarray import ExplicitIndexer, VectorizedIndexer, variable_of
-from sluice.datasets.cf_decode import Step, stored_form
+from sluice.datasets.cf_decode import Step, StoredForm, stored_form
 from sluice.datasets.indexers import Key, Points
 from sluice.encoders.answer_schema import AS_STORED
 from sluice.errors import CorruptChunk, LimitError, NotLoaded
@@ -32,10 +32,21 @@ class LazyArray(BackendArray):
     """A stored array with its decoding, behind xarray's seam for backends.
 
     Synchronous access raises `NotLoaded`; xarray's own `load_async` works. `copy` is the name of
-    the copy of the dataset that it is in, None for the dataset itself.
+    the copy of the dataset that it is in, None for the dataset itself. `undecoded` values are for
+    files, as the store has them.
     """
 
-    __slots__ = ("_stored", "copy", "dtype", "meta", "reader", "shape", "stacked", "steps")
+    __slots__ = (
+        "_stored",
+        "copy",
+        "dtype",
+        "meta",
+        "reader",
+        "shape",
+        "stacked",
+        "steps",
+        "undecoded",
+    )
 
     def __init__(
         self,
@@ -46,6 +57,7 @@ class LazyArray(BackendArray):
         *,
         stacked: bool,
         copy: str | None = None,
+        undecoded: bool = False,
     ) -> None:
         self.reader = reader
         self.meta = meta
@@ -53,6 +65,7 @@ class LazyArray(BackendArray):
         self.dtype = dtype
         self.stacked = stacked
         self.copy = copy
+        self.undecoded = undecoded
         self.shape = meta.shape[:-1] if stacked else meta.shape
         # The last encoding, which is nearly always the variable's own, and the array for it.
         self._stored: tuple[NamedDict, Undecoded | None] | None = None
@@ -88,10 +101,15 @@ class LazyArray(BackendArray):
 
     def _undecoded(self, encoding: NamedDict) -> Undecoded | None:
         form = None if self.stacked else stored_form(self.meta, self.steps, encoding)
+        if form is None and not (self.meta.shape or self.steps) and self.dtype.kind == "S":
+            form = StoredForm(self.dtype, (), {})
         if form is None:
             return None
         stored = LazyArray(
-            self.reader, self.meta, form.steps, form.dtype, stacked=False, copy=self.copy
+            *(self.reader, self.meta, form.steps, form.dtype),
+            stacked=False,
+            copy=self.copy,
+            undecoded=True,
         )
         return stored, {**encoding, AS_STORED: form.decoding}
 
@@ -129,9 +147,11 @@ class LazyArray(BackendArray):
             return await pool.run(Flow(), self._decoded, values, values.nbytes)
 
     def _decoded(self, values: Any) -> Array:
-        if not self.meta.shape and values.dtype.kind in "SUMm":
+        kind = values.dtype.kind
+        if not self.meta.shape and kind in "SUMm" and not (kind == "S" and self.undecoded):
             # As in xarray, which converts scalars to Python and back: a text's dtype gets the
-            # length of the text, an instant's the machine's byte order.
+            # length of the text, an instant's the machine's byte order. (Files have bytes of the
+            # length that the store tells, which is known before they are read.)
             values = np.asarray(values[()])
         try:
             decoded = values

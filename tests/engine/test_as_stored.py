@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Hashable
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -346,6 +346,20 @@ async def by_slabs(
                 values = values[first : done[name]] if values.ndim else values
             content += b"".join(file.put(name, values))
     return content
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_single_text_of_bytes_keeps_the_length_of_its_store(
+    runner: asyncio.Runner, zarr_format: Literal[2, 3]
+) -> None:
+    """As in a file, whose size is told before values are read; decoded it is as in xarray."""
+    text = ArraySpec("v", (), np.array(b"a", "S300"), chunks=())
+    spec = StoreSpec((text,), zarr_format)
+    planned = plan(prepare(runner.run(open_dataset(fs_map(documents_of(spec))))), Selection())
+    stored = runner.run(planned.as_stored().read())["v"].variable
+    assert stored.dtype == np.dtype("S300")
+    assert stored.values[()] == b"a"
+    assert runner.run(planned.read())["v"].values[()] == b"a"
 
 
 @settings(deadline=None, max_examples=60)
